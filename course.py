@@ -1,0 +1,292 @@
+#!/usr/bin/env python3
+"""The one entry of the course: python3 course.py book | test | notebooks | lab | bench | doctor.
+
+Standard library only. Each command first makes the environment it needs in .venv (or leaves it alone when it stands), then does its job;
+the Makefile's targets are these commands under their own names.
+
+  book                  render the site from the stored outputs: _build/html/index.html
+  test [--pages] [...]  run every test; --pages: only re-execute the pages and compare; what follows goes to pytest
+  notebooks [PAGE ...]  execute the pages' .md and write their .ipynb; --check: execute, compare, write nothing
+  lab [--edit]          open copies of the pages in JupyterLab (in work/, yours to change); --edit opens the pages themselves, for authors
+  bench [NAME ...]      time the package beside its peers, in an environment of its own; writes benchmarks/results/NAME.json
+  doctor                say in plain words what is wrong with this machine
+
+COURSE_TORCH_INDEX chooses where torch comes from: an index's address, or `default` for pip's own index. Unset: PyTorch's CPU index.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+WORK = ROOT / "work"
+MIN_PYTHON = (3, 11)
+TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+EXTRAS = {"book": "book", "all": "book,lab,notebooks,sklearn,test,torch"}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+
+
+class CourseError(Exception):
+    """Something the reader can mend; the message says how."""
+
+
+# ---------------------------------------------------------------------------------------------------------- environments
+
+
+def python_of(venv: Path) -> Path:
+    return venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def check_python(version: tuple[int, ...] = sys.version_info[:2]) -> None:
+    if version < MIN_PYTHON:
+        raise CourseError(
+            f"The course needs Python {MIN_PYTHON[0]}.{MIN_PYTHON[1]} or newer; this is {version[0]}.{version[1]}. "
+            "Install a newer one and call it by name, for example `python3.12 course.py book`."
+        )
+    if importlib.util.find_spec("ensurepip") is None:
+        raise CourseError("Python's venv module is incomplete here. On Debian and Ubuntu: `apt-get install python3-venv`.")
+
+
+def fingerprint(*files: Path) -> str:
+    """What an environment was made from: it is stale when this changes."""
+    digest = hashlib.sha256(f"{sys.version_info[:2]} {os.environ.get('COURSE_TORCH_INDEX', '')}".encode())
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def is_current(venv: Path, tier: str, mark: str) -> bool:
+    stamps = [venv / f"{name}.stamp" for name in {tier, "all"}]
+    return python_of(venv).exists() and any(s.exists() and s.read_text() == mark for s in stamps)
+
+
+def make_venv(venv: Path) -> None:
+    """Make `venv`, or make it anew when its Python is gone or is another version than the one that runs this."""
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    command = [str(python_of(venv)), "-c", "import sys; print(f'{sys.version_info[0]}.{sys.version_info[1]}')"]
+    try:
+        if subprocess.run(command, capture_output=True, text=True).stdout.strip() == version:
+            return
+    except OSError:
+        pass
+    say(f"making {venv.name} with Python {version}")
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True)
+
+
+def pip(venv: Path, what: str, *arguments: str) -> None:
+    """pip install, with one line of progress and the whole log in the environment's folder."""
+    command = [str(python_of(venv)), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", *arguments]
+    log, start, shown, count = venv / "install.log", time.monotonic(), 0.0, 0
+    with log.open("a") as file, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        for line in process.stdout:
+            file.write(line)
+            count += line.startswith("Collecting")
+            step = line.strip().split(" (")[0] if line.startswith(("Collecting", "Installing", "  Downloading")) else ""
+            if step and time.monotonic() - shown > (0.2 if sys.stdout.isatty() else 15):
+                shown = time.monotonic()
+                progress(f"{what}: {count} packages, {shown - start:.0f} s, {step[:60]}")
+    progress("")
+    if process.returncode:
+        tail = "".join(log.read_text().splitlines(keepends=True)[-15:])
+        raise CourseError(f"pip could not install the packages. The end of {log.relative_to(ROOT)}:\n{tail}\nIs there a network? Run the same command again.")
+    say(f"{what}: ready after {time.monotonic() - start:.0f} s")
+
+
+def torch_index() -> list[str]:
+    """PyTorch's CPU index where a plain `torch` would be gigabytes of CUDA: Linux on x86-64."""
+    chosen = os.environ.get("COURSE_TORCH_INDEX", TORCH_CPU_INDEX if sys.platform == "linux" else "default")
+    if chosen == "default":
+        return []
+    try:
+        urllib.request.urlopen(urllib.request.Request(chosen, method="HEAD"), timeout=10).close()
+    except OSError as error:
+        say(f"the index of torch, {chosen}, does not answer ({error}); pip takes the build it finds elsewhere")
+        return []
+    return ["--extra-index-url", chosen]
+
+
+def environment(tier: str) -> Path:
+    """The Python of .venv with the extras of `tier` installed at their pins."""
+    check_python()
+    mark = fingerprint(ROOT / "pyproject.toml", ROOT / "constraints.txt")
+    if not is_current(VENV, tier, mark):
+        make_venv(VENV)
+        pins = ["-c", str(ROOT / "constraints.txt")]
+        if tier == "all":
+            pip(VENV, "torch", *pins, *torch_index(), "torch")
+        pip(VENV, f"packages ({tier})", *pins, "-e", f"{ROOT}[{EXTRAS[tier]}]")
+        (VENV / f"{tier}.stamp").write_text(mark)
+    return python_of(VENV)
+
+
+def bench_environment() -> Path:
+    """.venv-bench: the peers, at the pins of benchmarks/requirements.txt."""
+    check_python()
+    venv, requirements = ROOT / ".venv-bench", ROOT / "benchmarks" / "requirements.txt"
+    mark = fingerprint(ROOT / "pyproject.toml", requirements)
+    if not is_current(venv, "bench", mark):
+        make_venv(venv)
+        pip(venv, "torch", "-c", str(requirements), *torch_index(), "torch")
+        pip(venv, "peers", "-r", str(requirements), "-e", str(ROOT))
+        (venv / "bench.stamp").write_text(mark)
+    return python_of(venv)
+
+
+def run(python: Path, *arguments: str, **variables: str) -> int:
+    """Run a module of the project, one BLAS thread, and return its exit code."""
+    names = {"PYTHONHASHSEED": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONPATH": str(ROOT), **ONE_THREAD, **variables}
+    path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run([str(python), *arguments], cwd=ROOT, env={**os.environ, **names, "PATH": path}).returncode
+
+
+def say(text: str) -> None:
+    print(f"course: {text}", flush=True)
+
+
+def progress(text: str) -> None:
+    if sys.stdout.isatty():
+        print(f"\r\033[K{text}", end="", flush=True)
+    elif text:
+        say(text)
+
+
+# -------------------------------------------------------------------------------------------------------------- commands
+
+
+def book(arguments: list[str]) -> int:
+    return run(environment("book"), "-m", "tools.build", *arguments)
+
+
+def test(arguments: list[str]) -> int:
+    nbval = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=120"]
+    workers = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
+    paths = []
+    if "--pages" in arguments:
+        arguments, paths = [a for a in arguments if a != "--pages"], ["book", "tests/book/test_figures.py"]
+    return run(environment("all"), "-m", "pytest", *nbval, *workers, *paths, *arguments)
+
+
+def notebooks(arguments: list[str]) -> int:
+    return run(environment("all"), "-m", "tools.notebooks", *arguments)
+
+
+def copy_pages(source: Path = ROOT / "book", target: Path = WORK) -> tuple[int, int]:
+    """Copy the pages a reader runs; what is there already is the reader's and stays. Returns how many were copied and kept."""
+    copied = kept = 0
+    for page in sorted([*source.rglob("*.ipynb"), *(p for p in source.rglob("*.md") if not p.with_suffix(".ipynb").exists())]):
+        place = target / page.relative_to(source)
+        if ".ipynb_checkpoints" in page.parts:
+            continue
+        if place.exists():
+            kept += 1
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(page, place)
+            copied += 1
+    return copied, kept
+
+
+def lab(arguments: list[str]) -> int:
+    python = environment("all")
+    folder = ROOT / "book" if "--edit" in arguments else WORK
+    if folder is WORK:
+        copied, kept = copy_pages()
+        say(f"{copied} pages copied to work/, {kept} kept as you left them (delete a file there to have it fresh)")
+    rest = [a for a in arguments if a != "--edit"]
+    return run(python, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", *rest)
+
+
+def bench(arguments: list[str]) -> int:
+    python = bench_environment()
+    names = arguments or sorted(p.stem for p in (ROOT / "benchmarks").glob("*.py") if "def main(" in p.read_text())
+    for name in names:
+        say(f"timing {name}")
+        if code := run(python, f"benchmarks/{name}.py", f"benchmarks/results/{name}.json"):
+            return code
+    return 0
+
+
+def find_browser() -> str | None:
+    return os.environ.get("COURSE_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+def gpu_name() -> str | None:
+    if not shutil.which("nvidia-smi"):
+        return None
+    answer = subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True)
+    return answer.stdout.strip() or None if answer.returncode == 0 else None
+
+
+def torch_build() -> str | None:
+    if not python_of(VENV).exists():
+        return None
+    code = "import torch; print(torch.__version__, 'CUDA', torch.version.cuda, 'usable', torch.cuda.is_available())"
+    answer = subprocess.run([str(python_of(VENV)), "-c", code], capture_output=True, text=True)
+    return answer.stdout.strip() or None
+
+
+def diagnose() -> list[tuple[str, str, str]]:
+    """(verdict, subject, sentence); the verdict is `ok`, `note` (can do without) or `WRONG`."""
+    rows: list[tuple[str, str, str]] = []
+
+    def row(good: bool, subject: str, fine: str, bad: str, verdict: str = "WRONG") -> None:
+        rows.append(("ok", subject, fine) if good else (verdict, subject, bad))
+
+    version, free = ".".join(map(str, sys.version_info[:3])), shutil.disk_usage(ROOT).free / 2**30
+    row(sys.version_info[:2] >= MIN_PYTHON, "Python", version, f"{version} is too old; install 3.11 or newer.")
+    row(importlib.util.find_spec("ensurepip") is not None, "venv module", "present", "missing; on Debian and Ubuntu: apt-get install python3-venv.")
+    row(free > 4, "disk", f"{free:.0f} GiB free", f"{free:.1f} GiB free; the environment takes about 3 GiB. Free some space.")
+    row(os.access(ROOT, os.W_OK), "folder", "writable", "not writable; clone the project to a folder of your own.")
+    mark = fingerprint(ROOT / "pyproject.toml", ROOT / "constraints.txt")
+    missing = [tier for tier in EXTRAS if not is_current(VENV, tier, mark)]
+    row(not missing, "environment", "current", f"not made yet or stale for: {', '.join(missing)}; `make book` and `make test` make it.", "note")
+    torch = torch_build()
+    row(torch is not None, "torch", torch or "", "not installed yet; `make test` and `make lab` install it.", "note")
+    gpu, blind = gpu_name(), torch is not None and "usable True" not in torch
+    row(gpu is not None, "GPU", gpu or "", "none; the course runs without one, the GPU tests are skipped.", "note")
+    if gpu and blind:
+        rows.append(("note", "GPU", "this torch cannot use it; set COURSE_TORCH_INDEX=default, delete .venv and run `make test`."))
+    browser = find_browser()
+    row(browser is not None, "browser", browser or "", "no Chromium or Chrome; the browser tests are skipped. Install one, or name it in COURSE_CHROMIUM.", "note")
+    fonts = shutil.which("fc-list") and subprocess.run(["fc-list"], capture_output=True, text=True).stdout.strip()
+    row(bool(fonts) or sys.platform != "linux", "fonts", "present", "none that fontconfig knows; a browser may draw no text. On Debian and Ubuntu: apt-get install fonts-dejavu-core.", "note")
+    row(shutil.which("git") is not None, "git", "present", "missing; the planted-bug tests are skipped.", "note")
+    return rows
+
+
+def doctor(arguments: list[str]) -> int:
+    rows = diagnose()
+    for verdict, subject, sentence in rows:
+        print(f"{verdict:>5}  {subject:<12} {sentence}")
+    return int(any(verdict == "WRONG" for verdict, _, _ in rows))
+
+
+COMMANDS = {"book": book, "test": test, "notebooks": notebooks, "lab": lab, "bench": bench, "doctor": doctor}
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments or arguments[0] not in COMMANDS:
+        print(__doc__)
+        return 0 if arguments[:1] in ([], ["-h"], ["--help"], ["help"]) else 2
+    try:
+        return COMMANDS[arguments[0]](arguments[1:])
+    except CourseError as error:
+        print(f"course: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ncourse: stopped; run the same command again to go on.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
