@@ -1,0 +1,1 @@
+"""What makes notebooks, checks pages and reads the API: used by course.py's commands and the tests, never by a page."""

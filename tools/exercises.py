@@ -1,0 +1,128 @@
+"""Exercises: their blocks, their solutions, the stubs made from these, and the checks that tell one from the other.
+
+A code exercise is a function whose answer stands between `### BEGIN SOLUTION` and `### END SOLUTION`, followed by a `check` cell of two to four asserts.
+The stub is the same function with the answer cut out, so the two cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tools.pages import Page, tags
+
+LEVELS, KINDS = {"level-1", "level-2", "level-3"}, {"kind-paper", "kind-code", "kind-explore"}
+ANSWER = re.compile(r"^(?P<indent>[ ]*)### BEGIN SOLUTION\n.*?^[ ]*### END SOLUTION[ ]*$", re.M | re.S)
+SOLUTION_GATE = re.compile(r"^:::+\{solution-(start|end)\}[ ]*([\w-]*)", re.M)
+TRY = re.compile(r"^(?P<assignment>[ ]*\w+ = )(?P<value>.+?)(?P<comment>\s*# try: (?P<values>.+))$", re.M)
+
+
+@dataclass(frozen=True)
+class Exercise:
+    label: str
+    classes: frozenset[str]
+    page: Page
+    solved: bool
+    solution: int | None  # index of the solution's first code cell
+    check: int | None  # index of the check cell
+
+    @property
+    def is_code(self) -> bool:
+        return "kind-code" in self.classes
+
+    def cell(self, index: int | None) -> str:
+        return self.page.source.cells[index].source
+
+    @property
+    def stub(self) -> str:
+        return stub(self.cell(self.solution))
+
+    def problems(self) -> Iterator[str]:
+        if not re.fullmatch(rf"ex-{self.page.slug}-[\w-]+", self.label):
+            yield f"its label is not ex-{self.page.slug}-WORD"
+        if len(self.classes & LEVELS) != 1 or len(self.classes & KINDS) != 1:
+            yield f"its class needs one of {sorted(LEVELS)} and one of {sorted(KINDS)}"
+        if not self.solved:
+            yield "it has no solution"
+        if not self.is_code:
+            return
+        if self.solution is None or not ANSWER.search(self.cell(self.solution)):
+            yield "its solution has no cell with a function and ### BEGIN SOLUTION … ### END SOLUTION"
+        if self.check is None:
+            yield "no check cell follows its solution"
+            return
+        asserts = [node for node in ast.walk(ast.parse(self.cell(self.check))) if isinstance(node, ast.Assert)]
+        if not 2 <= len(asserts) <= 4 or not all(node.msg for node in asserts):
+            yield f"its check has {len(asserts)} asserts, expected two to four, each with a message"
+
+
+def stub(solution: str) -> str:
+    """The solution with its answer cut out: what a student starts from."""
+    return ANSWER.sub(r"\g<indent>raise NotImplementedError", solution)
+
+
+def solution_cells(page: Page) -> dict[str, dict[str, int]]:
+    """Label of each solved exercise to the indices of its first `solution` cell and of the `check` cell after it, where there are such."""
+    found: dict[str, dict[str, int]] = {}
+    label, inside = "", False
+    for index, cell in enumerate(page.source.cells):
+        if cell.cell_type == "markdown":
+            for gate, name in SOLUTION_GATE.findall(cell.source):
+                inside = gate == "start"
+                label = name or label
+                found.setdefault(label, {})
+        elif inside and "solution" in tags(cell):
+            found[label].setdefault("solution", index)
+        elif label and "check" in tags(cell):
+            found[label].setdefault("check", index)
+    return found
+
+
+def exercises(page: Page) -> list[Exercise]:
+    """The exercises of a page, each with the cells of its solution and its check."""
+    cells, found = solution_cells(page), []
+    for directive in page.directives:
+        if directive.name == "exercise-start":
+            label, classes = directive.options.get("label", ""), frozenset(directive.options.get("class", "").split())
+            own = cells.get(label, {})
+            found.append(Exercise(label, classes, page, label in cells, own.get("solution"), own.get("check")))
+    return found
+
+
+def tries(cell) -> list[str]:
+    """The values a live cell offers, as source text."""
+    match = TRY.search(cell.source)
+    return [value.strip() for value in match["values"].split(",")] if match else []
+
+
+def with_value(source: str, value: str) -> str:
+    """The live cell with its parameter set to `value`."""
+    return TRY.sub(rf"\g<assignment>{value}", source, count=1)
+
+
+def namespace(page: Page, stop: int) -> dict:
+    """What the page's code cells before cell number `stop` define, run without a kernel and without drawing."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    names: dict = {"__name__": "__main__"}
+    for cell in page.source.cells[:stop]:
+        if cell.cell_type == "code" and "remove-cell" not in tags(cell):
+            exec(compile(cell.source, f"{page.name}.md", "exec"), names)
+            plt.close("all")
+    return names
+
+
+def passes(exercise: Exercise, code: str) -> bool:
+    """Whether `code` in the place of the solution passes the exercise's check."""
+    names = namespace(exercise.page, exercise.solution)
+    try:
+        exec(compile(code, "<answer>", "exec"), names)
+        exec(compile(exercise.cell(exercise.check), "<check>", "exec"), names)
+    except (AssertionError, NotImplementedError):
+        return False
+    return True

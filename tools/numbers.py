@@ -1,0 +1,69 @@
+"""A measured number in prose is printed on its page.
+
+Every decimal, every `N×` and every `N %` of the prose, outside mathematics, code and sentences with a citation, must be a whole token of what the page's
+cells print. nbval recomputes what they print, so the sentences are under test.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tools.pages import Page
+
+TOKEN = re.compile(r"(?<![\w.,])[-−]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?:\s?[×%](?!\w))?(?![\w]|\.\d)")
+FENCED = re.compile(r"^(?P<fence>`{3,}|~{3,})[^\n]*\n.*?^(?P=fence)[ ]*$", re.M | re.S)
+INLINE_CODE = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)", re.S)
+MATHS = [
+    re.compile(r"^:::+\{math\}.*?^:::+[ ]*$", re.M | re.S),
+    re.compile(r"\$\$.*?\$\$(?:\s*\([\w-]+\))?", re.S),
+    re.compile(r"(?<![\\$])\$(?!\$).+?(?<!\\)\$", re.S),
+    re.compile(r"\\begin\{(\w+\*?)\}.*?\\end\{\1\}", re.S),
+]
+MARKUP = [
+    re.compile(r"^:::+.*$", re.M),  # fences
+    re.compile(r"^:[\w-]+:.*$", re.M),  # their options
+    re.compile(r"^\([\w-]+\)=[ ]*$", re.M),  # labels
+    re.compile(r"<[^>\n]+>"),  # HTML tags
+    re.compile(r"\]\([^)\n]*\)"),  # the address of a link
+]
+
+
+def without_code(text: str) -> str:
+    return FENCED.sub(" ", text)
+
+
+def prose_only(text: str) -> str:
+    """The words a reader reads: no fenced code, no mathematics, no markup. Inline code counts as a word."""
+    text = INLINE_CODE.sub("code", without_code(text))
+    for pattern in (*MATHS, *MARKUP):
+        text = pattern.sub(" ", text)
+    return text
+
+
+def claims(text: str) -> list[str]:
+    """The tokens of a text that assert a measured number."""
+    found = []
+    for paragraph in re.split(r"\n\s*\n", without_code(text)):
+        for sentence in re.split(r"(?<=[.!?:;])\s+(?=[\"'“(\[*_]*[A-Z$`])", paragraph):
+            if "{cite}" not in sentence:
+                found += [normal(token) for token in TOKEN.findall(prose_only(sentence))]
+    return [token for token in found if "." in token or "e" in token or token[-1] in "×%"]
+
+
+def normal(token: str) -> str:
+    return re.sub(r"\s", "", token).replace("−", "-")
+
+
+def printed(text: str) -> set[str]:
+    """The number tokens of what cells print."""
+    return {normal(token) for token in TOKEN.findall(text)}
+
+
+def unprinted(page: Page) -> list[str]:
+    """The claims of a page, its captions and alt texts included, that its cells do not print."""
+    shown = printed(page.outputs_text)
+    captions = []
+    for cell in page.code_cells if page.is_notebook else []:
+        meta = cell.metadata.get("mystnb", {})
+        captions += [meta.get("figure", {}).get("caption", ""), meta.get("image", {}).get("alt", "")]
+    return [token for token in claims("\n\n".join([page.prose, *captions])) if token not in shown]

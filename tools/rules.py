@@ -1,0 +1,293 @@
+"""The rules of a page, one function each: rule(page) yields a sentence for whatever is wrong.
+
+`CHAPTER` rules hold for the chapters' pages, `NOTEBOOK` rules for every executed page, `EVERY` rules for plain pages too. CONTRIBUTING.md lists them
+in prose; the tests run them all on every page of _toc.yml, and on tiny broken pages that must break them.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+
+from tools import exercises, numbers
+from tools.pages import Page, has_figure, repository, tags, toc
+
+HEADINGS = (
+    "You will be able to", "What you need", "The question", "In one picture", "Why it is true", "The function", "Experiment",
+    "What goes wrong", "Check yourself", "Exercises", "In three lines", "Sources",
+)  # fmt: skip
+TAGS = {"setup", "key", "live", "solution", "check", "slide", "instructor", "hide-cell", "remove-cell"}
+DIRECTIVES = {
+    "exercise-start", "exercise-end", "solution-start", "solution-end", "prf:theorem", "prf:lemma", "prf:proof", "prf:definition", "prf:corollary",
+    "note", "warning", "math", "glossary", "bibliography", "eval-rst", "code-block", "list-table", "figure",
+}  # fmt: skip
+IMPORTS = {"numpy", "scipy", "sklearn", "torch", "matplotlib", "companion", "math", "importlib", "itertools", "functools"}
+FRONT_MATTER = {"question", "objectives", "requires", "assumes", "track", "minutes"}
+BOOTSTRAP = (
+    'import importlib.util\n\nif importlib.util.find_spec("companion") is None:\n'
+    '    %pip install -q "kernels-to-performers[notebooks] @ git+{repository}"'
+)
+MAX_SECONDS, MAX_KILOBYTES, MAX_COLUMNS = 30, 500, 92
+Rule = Callable[[Page], Iterator[str]]
+
+
+def front_matter(page: Page) -> Iterator[str]:
+    """`course:` has its six keys; what a page requires comes before it; what it assumes stands in the self-test."""
+    course, order = page.course, toc(page.root)
+    if set(course) != FRONT_MATTER:
+        yield f"front matter `course:` has the keys {sorted(course)}, expected {sorted(FRONT_MATTER)}"
+        return
+    if not 3 <= len(course["objectives"]) <= 5:
+        yield f"{len(course['objectives'])} objectives, expected 3 to 5"
+    if course["track"] not in ("core", "optional"):
+        yield f"track is {course['track']!r}, expected core or optional"
+    if set(course["minutes"]) != {"read", "exercises"} or not all(isinstance(m, int) for m in course["minutes"].values()):
+        yield "minutes needs whole numbers for read and exercises"
+    before = {name.rsplit("/", 1)[-1] for name in order[: order.index(page.name)]} if page.name in order else set()
+    for slug in course["requires"]:
+        if slug not in before:
+            yield f"requires {slug!r}, which does not come before it in _toc.yml"
+    known = set(re.findall(r"^\(self-([\w-]+)\)=", Page("before-you-start", page.root).text, re.M))
+    for key in course["assumes"]:
+        if key not in known:
+            yield f"assumes {key!r}, which before-you-start does not test"
+
+
+def headings(page: Page) -> Iterator[str]:
+    """One title and the twelve headings, verbatim and in order."""
+    text = numbers.without_code(page.prose)
+    if (titles := re.findall(r"^# (.+)$", text, re.M)) and len(titles) != 1:
+        yield f"{len(titles)} titles, expected one"
+    if (found := tuple(re.findall(r"^## (.+)$", text, re.M))) != HEADINGS:
+        odd = [h for h in found if h not in HEADINGS] or [h for h in HEADINGS if h not in found] or ["the order"]
+        yield f"the headings differ from the course's: {', '.join(odd)}"
+
+
+def size(page: Page) -> Iterator[str]:
+    """900-1,600 words, 8-20 code cells (median <= 6 lines, none above 25), 2-5 figures, at most 12 slides."""
+    cells = [cell for cell in page.code_cells if "remove-cell" not in tags(cell)]
+    lines = [len(cell.source.splitlines()) for cell in cells]
+    drawn = sum(has_figure(cell) for cell in page.notebook.cells)
+    slides = sum("slide" in tags(cell) for cell in page.source.cells)
+    limits = [
+        ("words", len(numbers.prose_only(page.prose).split()), 900, 1600), ("code cells", len(cells), 8, 20), ("slides", slides, 0, 12),
+        ("lines in its longest cell", max(lines, default=0), 1, 25), ("lines in its median cell", median(lines or [0]), 1, 6), ("figures", drawn, 2, 5),
+    ]  # fmt: skip
+    for what, count, low, high in limits:
+        if not low <= count <= high:
+            yield f"{count} {what}, expected {low} to {high}"
+
+
+def objectives_met(page: Page) -> Iterator[str]:
+    """Each objective is met by an exercise or a quiz answer that carries the class objective-N."""
+    met = set(re.findall(r"objective-(\d+)", page.prose))
+    for number in range(1, len(page.course.get("objectives", [])) + 1):
+        if str(number) not in met:
+            yield f"no exercise or quiz answer has the class objective-{number}"
+
+
+def quiz(page: Page) -> Iterator[str]:
+    """Check yourself: three questions, their answers with reasons in <details class="answer …">."""
+    part = page.prose.partition("## Check yourself")[2].partition("## Exercises")[0]
+    answers = re.findall(r'<details class="answer[^"]*">(.*?)</details>', part, re.S)
+    if len(answers) != 3:
+        yield f"{len(answers)} quiz answers, expected three"
+    for number, answer in enumerate(answers, 1):
+        if len(answer.split()) < 15:
+            yield f"quiz answer {number} gives no reason"
+
+
+def cell_tags(page: Page) -> Iterator[str]:
+    """Tags come from the closed list; a solution's cells are folded in Jupyter."""
+    for number, cell in enumerate(page.source.cells):
+        if odd := set(tags(cell)) - TAGS:
+            yield f"cell {number} has the unknown tags {sorted(odd)}"
+        if "solution" in tags(cell) and cell.metadata.get("jupyter") != {"source_hidden": True, "outputs_hidden": True}:
+            yield f"cell {number} is a solution and lacks `jupyter: {{source_hidden: true, outputs_hidden: true}}`"
+
+
+def live_cell(page: Page) -> Iterator[str]:
+    """One live cell a page, with values to try."""
+    live = [cell for cell in page.code_cells if "live" in tags(cell)]
+    if len(live) != 1 or not exercises.tries(live[0]):
+        yield f"{len(live)} live cells, expected one with a comment `# try: a, b, c` on its parameter"
+
+
+def key_cell(page: Page) -> Iterator[str]:
+    """The functions of key cells are the package's references, to the letter of their syntax (docstrings apart)."""
+    keys = [cell for cell in page.code_cells if "key" in tags(cell)]
+    if not keys:
+        yield "no cell has the tag key"
+    known = references(page.root)
+    for function in (node for cell in keys for node in ast.parse(cell.source).body if isinstance(node, ast.FunctionDef)):
+        if function.name not in known:
+            yield f"the key function {function.name} is not a reference of the package"
+        elif syntax(function) != syntax(known[function.name]):
+            yield f"the key function {function.name} differs from companion's"
+
+
+def references(root: Path) -> dict[str, ast.FunctionDef]:
+    """The `*_reference` functions of the package, read from the source."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted((root / "companion").glob("*.py"))]
+    return {n.name: n for tree in trees for n in tree.body if isinstance(n, ast.FunctionDef) and n.name.endswith("_reference")}
+
+
+def syntax(function: ast.FunctionDef) -> str:
+    """The function's syntax tree without docstring and annotations."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    arguments = [a.arg for a in (*function.args.args, *function.args.kwonlyargs)]
+    return f"{arguments} {[ast.dump(n) for n in function.args.defaults]} {[ast.dump(node) for node in body]}"
+
+
+def exercise_blocks(page: Page) -> Iterator[str]:
+    """One to three exercises, labelled, classed and solved; code exercises have a gap to fill and a check."""
+    found = exercises.exercises(page)
+    if not 1 <= len(found) <= 3:
+        yield f"{len(found)} exercises, expected one to three"
+    for exercise in found:
+        yield from (f"exercise {exercise.label}: {problem}" for problem in exercise.problems())
+
+
+def labels(page: Page) -> Iterator[str]:
+    """Labels say what they name and on which page: eq-, fig-, thm-, ex- and the slug."""
+    names = re.findall(r"^\$\$\s*\(([\w-]+)\)", page.prose, re.M)
+    names += [d.options["label"] for d in page.directives if "label" in d.options and d.name != "solution-start"]
+    names += [cell.metadata["mystnb"]["figure"]["name"] for cell in page.code_cells if "figure" in cell.metadata.get("mystnb", {})]
+    for name in names:
+        if not re.fullmatch(rf"(eq|fig|thm|ex|def)-{page.slug}-[\w-]+", name):
+            yield f"the label {name} is not eq-, fig-, thm-, def- or ex-{page.slug}-WORD"
+
+
+def figure_metadata(page: Page) -> Iterator[str]:
+    """A cell that draws carries a name, a caption and a one-sentence alt text."""
+    for number, cell in enumerate(page.notebook.cells):
+        if not has_figure(cell):
+            continue
+        meta = cell.metadata.get("mystnb", {})
+        if not {"name", "caption"} <= set(meta.get("figure", {})):
+            yield f"cell {number} draws a figure without `mystnb: figure: {{name, caption}}`"
+        alt = meta.get("image", {}).get("alt", "")
+        if not (20 <= len(alt) <= 300 and alt.endswith(".") and not re.search(r"[.!?]\s", alt)):
+            yield f"cell {number} draws a figure whose alt text is not one sentence: {alt!r}"
+
+
+def followed_by_prose(page: Page) -> Iterator[str]:
+    """Every code cell that a reader sees is followed by a sentence that says what to see."""
+    cells = page.source.cells
+    for number, cell in enumerate(cells):
+        silent = {"setup", "solution", "check", "remove-cell"} & set(tags(cell))
+        following = cells[number + 1].source.strip() if number + 1 < len(cells) and cells[number + 1].cell_type == "markdown" else ""
+        if cell.cell_type == "code" and not silent and not re.match(r"[^#:(`|\s]", following):
+            yield f"cell {number} is not followed by a sentence"
+
+
+def code_style(page: Page) -> Iterator[str]:
+    """No `;` at a cell's end, no magics, few imports, a seed in each call and no generator that travels between cells."""
+    generators: dict[str, int] = {}
+    for number, cell in enumerate(page.source.cells):
+        if cell.cell_type != "code" or "remove-cell" in tags(cell):
+            continue
+        if cell.source.rstrip().endswith(";"):
+            yield f"cell {number} ends in `;`, which nbval cannot compare: end it with plt.show()"
+        if (wide := max(map(len, cell.source.splitlines()), default=0) - MAX_COLUMNS) > 0:
+            yield f"cell {number} has a line {wide} characters too long: {MAX_COLUMNS} fit on the page"
+        if re.search(r"^\s*[%!]", cell.source, re.M):
+            yield f"cell {number} uses a magic"
+            continue
+        tree = ast.parse(cell.source)
+        yield from (f"cell {number} {problem}" for problem in code_problems(tree))
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        assigned = {t.id: node.value for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)}
+        if shared := [name for name in names - set(assigned) if name in generators]:
+            yield f"cell {number} uses the generator {shared[0]} of cell {generators[shared[0]]}: results would depend on the order of cells"
+        made = {name for name, value in assigned.items() if isinstance(value, ast.Call) and ast.unparse(value.func).endswith("default_rng")}
+        generators.update(dict.fromkeys(made, number))
+
+
+def code_problems(tree: ast.Module) -> Iterator[str]:
+    """What a cell may not do: import book machinery, read a clock, draw without a seed."""
+    for node in ast.walk(tree):
+        modules = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module] if isinstance(node, ast.ImportFrom) else []
+        if odd := [name for name in modules if name.split(".")[0] not in IMPORTS]:
+            yield f"imports {odd[0]}, which no page needs"
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            unseeded = name.endswith("default_rng") and not (node.args or node.keywords)
+            if unseeded or re.search(r"(np|numpy)\.random\.(?!default_rng|Generator|SeedSequence)", name):
+                yield f"draws without a seed of its own: {ast.unparse(node)}"
+
+
+def directive_kinds(page: Page) -> Iterator[str]:
+    """Directives are few and of known kinds, so that the notebook reads in Jupyter and Colab too."""
+    for directive in page.directives:
+        if directive.name not in DIRECTIVES:
+            yield f"the directive {directive.name} is not one the course uses"
+        elif directive.fence.startswith("`") and directive.name not in ("glossary", "bibliography", "eval-rst", "code-block"):
+            yield f"the directive {directive.name} uses backticks: write ::: so that Jupyter shows its text"
+
+
+def citations(page: Page) -> Iterator[str]:
+    """A citation names author and year in words, for readers in Jupyter: Aronszajn (1950) {cite}`aronszajn1950`."""
+    for match in re.finditer(r"(\S*)\s*\{cite\}`", page.prose):
+        if not match[1].rstrip(",;").endswith(")"):
+            yield f"a citation is not written `Author (year) {{cite}}…`: …{page.prose[max(0, match.start() - 40) : match.end()]}"
+
+
+def pair(page: Page) -> Iterator[str]:
+    """The notebook is the .md executed: the same cells with the same metadata, each code cell with its execution count."""
+    if not page.ipynb.exists():
+        yield "has no notebook: run `make notebooks`"
+        return
+    stored = [(c.cell_type, c.source, dict(c.metadata)) for c in page.notebook.cells]
+    wanted = [(c.cell_type, c.source, dict(c.metadata)) for c in page.source.cells]
+    if len(stored) != len(wanted):
+        yield f"the notebook has {len(stored)} cells, the .md {len(wanted)}: run `make notebooks`"
+    if different := [number for number, (a, b) in enumerate(zip(stored, wanted, strict=False)) if a != b]:
+        yield f"cell {different[0]} differs between the .md and the notebook ({len(different)} do): run `make notebooks`"
+    kept = {key: page.source.metadata[key] for key in ("kernelspec", "course") if key in page.source.metadata}
+    if {key: page.notebook.metadata.get(key) for key in kept} != kept:
+        yield "the front matter differs between the .md and the notebook: run `make notebooks`"
+
+
+def outputs(page: Page) -> Iterator[str]:
+    """Stored outputs exist, hold no HTML, script, error or warning, and are small."""
+    for number, cell in enumerate(page.notebook.cells):
+        if cell.cell_type == "code" and cell.execution_count is None:
+            yield f"cell {number} has no execution count, so nbval would compare nothing: run `make notebooks`"
+        for output in cell.get("outputs", []):
+            if output.output_type == "error" or output.get("name") == "stderr":
+                yield f"cell {number} stores an error or a warning"
+            if odd := [mime for mime in output.get("data", {}) if "html" in mime or "javascript" in mime or "svg" in mime]:
+                yield f"cell {number} stores {odd[0]}"
+    if (kilobytes := page.ipynb.stat().st_size / 1000) > MAX_KILOBYTES:
+        yield f"the notebook has {kilobytes:.0f} kB, the limit is {MAX_KILOBYTES}"
+
+
+def bootstrap(page: Page) -> Iterator[str]:
+    """The first cell installs the package on Colab and is not shown in the book."""
+    cell = page.source.cells[0]
+    if cell.source != BOOTSTRAP.format(repository=repository(page.root)) or set(tags(cell)) != {"setup", "remove-cell"}:
+        yield "the first cell is not the course's bootstrap cell, with the tags setup and remove-cell"
+
+
+def printed_numbers(page: Page) -> Iterator[str]:
+    """A measured number in prose is printed on its page."""
+    for token in numbers.unprinted(page):
+        yield f"the prose says {token!r}, which no cell prints"
+
+
+EVERY: tuple[Rule, ...] = (directive_kinds, citations, printed_numbers)
+NOTEBOOK: tuple[Rule, ...] = (pair, outputs, bootstrap, front_matter, cell_tags, labels, figure_metadata, followed_by_prose, code_style)
+CHAPTER: tuple[Rule, ...] = (headings, size, objectives_met, quiz, live_cell, key_cell, exercise_blocks)
+
+
+def rules_of(page: Page) -> tuple[Rule, ...]:
+    return (*EVERY, *(NOTEBOOK if page.is_notebook else ()), *(CHAPTER if page.is_chapter else ()))
+
+
+def problems(page: Page) -> list[str]:
+    """Everything that is wrong with the page, each sentence with its name."""
+    return [f"{page.name}: {problem}" for rule in rules_of(page) for problem in rule(page)]

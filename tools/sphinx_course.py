@@ -1,0 +1,107 @@
+"""A Sphinx extension for the back matter: the API, read from the source without importing it, and the table of run times.
+
+``.. companion-module:: kernels`` shows a module's docstring and its public functions and classes; ``.. run-times::`` shows book/back/run-times.json.
+The site must build where torch is not installed, so nothing of the package is imported.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import json
+import re
+from pathlib import Path
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.ext.napoleon import Config, NumpyDocstring
+from sphinx.util.docutils import SphinxDirective
+
+from tools.pages import ROOT
+
+NAPOLEON = Config(napoleon_use_rtype=False, napoleon_use_param=False)
+LITERAL = re.compile(r"(``.+?``)")
+Definition = ast.FunctionDef | ast.ClassDef
+
+
+def public(nodes: list[ast.stmt]) -> list[Definition]:
+    """The public functions and classes among `nodes` that have a docstring."""
+    found = [node for node in nodes if isinstance(node, Definition) and not node.name.startswith("_")]
+    return [node for node in found if ast.get_docstring(node)]
+
+
+def signature(node: Definition) -> str:
+    """Name and arguments without annotations, which the docstring spells out; a class shows its constructor or its fields."""
+    if isinstance(node, ast.FunctionDef):
+        return f"{node.name}({arguments(node)})"
+    init = next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
+    fields = [f"{n.target.id}={ast.unparse(n.value)}" if n.value else n.target.id for n in node.body if isinstance(n, ast.AnnAssign)]
+    return f"{node.name}({arguments(init) if init else ', '.join(f for f in fields if not f.startswith('_'))})"
+
+
+def arguments(node: ast.FunctionDef) -> str:
+    bare = copy.deepcopy(node.args)
+    for argument in (*bare.posonlyargs, *bare.args, *bare.kwonlyargs, bare.vararg, bare.kwarg):
+        if argument is not None:
+            argument.annotation = None
+    bare.args = [argument for argument in bare.args if argument.arg not in ("self", "cls")]
+    return ast.unparse(bare)
+
+
+def docstring(node: ast.AST) -> list[str]:
+    """The docstring as RST. Its formulas write norms as |x|, which RST would take for a substitution."""
+    lines = str(NumpyDocstring(ast.get_docstring(node) or "", NAPOLEON)).splitlines()
+    return [line if line.lstrip().startswith((">>>", "...")) else "".join(p if LITERAL.match(p) else p.replace("|", r"\|") for p in LITERAL.split(line)) for line in lines]
+
+
+def definition(node: Definition, module: str, kind: str | None = None) -> list[str]:
+    """The RST of one object: a py: directive, its docstring, and a class's public methods and properties."""
+    is_class = isinstance(node, ast.ClassDef)
+    kind = kind or ("class" if is_class else "function")
+    lines = [f".. py:{kind}:: {signature(node) if kind != 'property' else node.name}", *([f"   :module: {module}"] if kind in ("class", "function") else []), ""]
+    inner = docstring(node)
+    for member in public(node.body) if is_class else []:
+        is_property = "property" in {ast.unparse(decorator) for decorator in member.decorator_list}
+        inner += ["", *definition(member, module, "property" if is_property else "method")]
+    return [*lines, *(f"   {line}" for line in inner), ""]
+
+
+class CompanionModule(SphinxDirective):
+    """The public names of one module."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        path = ROOT / "companion" / f"{self.arguments[0]}.py"
+        self.env.note_dependency(str(path))
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        lines = [*docstring(tree), ""]
+        for node in public(tree.body):
+            lines += definition(node, f"companion.{self.arguments[0]}")
+        return parsed(self, lines, path)
+
+
+class RunTimes(SphinxDirective):
+    """The recorded seconds and kilobytes of every page."""
+
+    def run(self) -> list[nodes.Node]:
+        path = ROOT / "book" / "back" / "run-times.json"
+        self.env.note_dependency(str(path))
+        times = json.loads(path.read_text())
+        lines = [".. list-table::", "   :header-rows: 1", "", "   * - page", "     - seconds", "     - kB"]
+        for page, record in times.items():
+            lines += [f"   * - :doc:`/book/{page}`", f"     - {record['seconds']}", f"     - {record['kilobytes']}"]
+        return parsed(self, lines, path)
+
+
+def parsed(directive: SphinxDirective, lines: list[str], source: Path) -> list[nodes.Node]:
+    container = nodes.container()
+    directive.state.nested_parse(StringList(lines, source=str(source)), 0, container)
+    return container.children
+
+
+def setup(app: Sphinx) -> dict:
+    app.add_directive("companion-module", CompanionModule)
+    app.add_directive("run-times", RunTimes)
+    return {"parallel_read_safe": True}
