@@ -3,7 +3,7 @@
 import re
 import subprocess
 import tomllib
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 
 import pytest
 import yaml
@@ -54,6 +54,12 @@ def test_environment_is_at_its_pins():
         if installed != str(pin):
             wrong.append(f"{name} is {installed} here, {pin} in constraints.txt")
     assert wrong == []
+
+
+def test_everything_installed_is_pinned():
+    ours, tools = "kernels-to-performers", {"pip", "setuptools", "wheel"}
+    names = {canonicalize_name(d.metadata["Name"]) for d in distributions()} - {ours} - tools
+    assert sorted(names - set(PINS)) == [], "constraints.txt has no pin for these"
 
 
 def test_python_floor_is_one():
