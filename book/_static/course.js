@@ -1,0 +1,59 @@
+// Small repairs of the theme's markup; nothing here is needed to read a page.
+(() => {
+  "use strict";
+
+  // The visible text of these buttons is their name, the theme's aria-label says something else; and a list of
+  // bibliography entries is no list of list items.
+  const repairRoles = () => {
+    for (const button of document.querySelectorAll(".search-button-field, .theme-switch-button")) button.removeAttribute("aria-label");
+    for (const list of document.querySelectorAll(".citation-list")) list.removeAttribute("role");
+  };
+
+  // What scrolls sideways must be reachable by keyboard, and only then be a tab stop.
+  const SCROLLERS = "div.highlight pre, .cell_output pre, div.math, mjx-container, .pst-scrollable-table-container";
+  const reachScrollers = () => {
+    for (const box of document.querySelectorAll(SCROLLERS)) {
+      const scrolls = box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX !== "visible";
+      if (scrolls) box.tabIndex = 0;
+      else if (box.tabIndex === 0) box.removeAttribute("tabindex");
+    }
+  };
+
+  // TeX source is kept invisible until it is typeset; should MathJax not come, it is shown.
+  const root = document.documentElement;
+  root.classList.add("awaiting-maths");
+  const showMaths = () => root.classList.remove("awaiting-maths");
+  setTimeout(showMaths, 4000);
+
+  // A browser may break a line between an inline formula and the comma after it; as part of the formula it stays.
+  const joinPunctuation = () => {
+    for (const formula of document.querySelectorAll("span.math")) {
+      const [before, after] = [formula.previousSibling, formula.nextSibling];
+      const close = after?.nodeType === Node.TEXT_NODE && after.data.match(/^[,.;:!?)\]]+/);
+      if (close) {
+        after.data = after.data.slice(close[0].length);
+        formula.textContent = formula.textContent.replace(/\\\)$/, `\\text{${close[0]}}\\)`);
+      }
+      const open = before?.nodeType === Node.TEXT_NODE && before.data.match(/[([]+$/);
+      if (open) {
+        before.data = before.data.slice(0, -open[0].length);
+        formula.textContent = formula.textContent.replace(/^\\\(/, `\\(\\text{${open[0]}}`);
+      }
+    }
+  };
+
+  document.addEventListener("DOMContentLoaded", () => {
+    repairRoles();
+    joinPunctuation();
+    reachScrollers();
+    Promise.resolve(window.MathJax?.startup?.promise).catch(() => {}).then(() => {
+      showMaths();
+      reachScrollers();
+    });
+    let timer;
+    window.addEventListener("resize", () => {
+      clearTimeout(timer);
+      timer = setTimeout(reachScrollers, 150);
+    });
+  });
+})();

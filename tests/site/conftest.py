@@ -1,0 +1,118 @@
+"""The site, built once and served from this machine, and a browser that watches what its pages ask for."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import threading
+from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tools.build import build_book
+
+FLAGS = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update"
+TYPESET = """async () => {
+  const late = new Promise((_, fail) => setTimeout(() => fail(new Error("formulas not typeset in 30 s")), 30_000));
+  if (document.querySelector(".math")) await Promise.race([MathJax.startup.promise, late]);
+  await document.fonts.ready;
+}"""
+
+
+@pytest.fixture(scope="session")
+def html() -> Path:
+    return build_book()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A headless Chromium: COURSE_CHROMIUM, or one on PATH. On CI a missing one is a failure."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = os.environ.get("COURSE_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        reason = f"no browser: set COURSE_CHROMIUM or install one of {', '.join(names)}"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS.split())
+        yield browser
+        browser.close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="session")
+def site(html):
+    """The address at which the site is served, with a final slash."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(html)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def visit(chromium, site):
+    """``visit(url, width=..., scheme=...)`` opens a page and waits for its formulas; ``visit.faults`` lists faults."""
+    contexts, faults = [], []
+
+    def watch(tab, home):
+        def fault(kind, text):
+            faults.append(f"{urlsplit(tab.url).path}: {kind}: {text}")
+
+        tab.on("console", lambda message: message.type == "error" and fault("console", message.text))
+        tab.on("pageerror", lambda error: fault("script", str(error)))
+        tab.on("request", lambda r: r.url.startswith((home, "data:", "blob:")) or fault("request elsewhere", r.url))
+        tab.on("requestfailed", lambda request: fault("request failed", request.url))
+        tab.on("response", lambda answer: answer.status >= 400 and fault(f"status {answer.status}", answer.url))
+
+    def visit(url, width=1280, scheme="light"):
+        url = url if "://" in url else f"{site}book/{url}.html"
+        view = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme, "reduced_motion": "reduce"}
+        context = chromium.new_context(**view)
+        contexts.append(context)
+        tab = context.new_page()
+        watch(tab, "file:" if url.startswith("file:") else site)
+        tab.goto(url)
+        tab.evaluate(TYPESET)
+        return tab
+
+    visit.faults = faults
+    yield visit
+    for context in contexts:
+        context.close()
+
+
+class Links(HTMLParser):
+    """The ids of a page and where its links and files point."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.ids, self.links, self.files = set(), [], []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.ids |= {given[key] for key in ("id", "name") if given.get(key)}
+        fetched = tag == "link" and given.get("rel") in ("stylesheet", "icon", "preload", "modulepreload")
+        if given.get("href"):
+            (self.files if fetched else self.links).append(given["href"])
+        if given.get("src"):
+            self.files.append(given["src"])
+
+
+@pytest.fixture(scope="session")
+def pages(html) -> dict[str, Links]:
+    """Every html file of the site, by its path."""
+    files = (path for path in html.rglob("*.html") if "_static" not in path.parts)
+    return {path.relative_to(html).as_posix(): Links(path) for path in files}

@@ -1,0 +1,156 @@
+"""The built site in a real browser: each page at two widths, light and dark, and what a reader does once per book."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+import nbformat
+import pytest
+from PIL import Image
+
+from tools.pages import ROOT, Page, repository, toc
+
+HERE = Path(__file__).parent
+CHECKS = (HERE / "checks.js").read_text(encoding="utf-8")
+AXE = (HERE / "axe.min.js").read_text(encoding="utf-8")
+PAGES = toc()
+NOTEBOOKS = [name for name in PAGES if Page(name).is_notebook]
+
+
+@pytest.mark.parametrize(("width", "schemes"), [(1280, ("light", "dark")), (390, ("dark", "light"))])
+@pytest.mark.parametrize("page", PAGES)
+def test_page(visit, page, width, schemes):
+    tab = visit(page, width, schemes[0])
+    tab.evaluate(AXE)
+    problems = []
+    for scheme, rules in zip(schemes, ({}, {"runOnly": ["color-contrast"]}), strict=True):
+        tab.emulate_media(color_scheme=scheme)
+        tab.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
+        problems += [f"{page}, {width} px, {scheme}: {problem}" for problem in tab.evaluate(CHECKS, rules)]
+    assert problems + visit.faults == []
+
+
+def test_dark_figures_lie_on_the_dark_page(visit):
+    """The filter of dark mode turns a figure's paper into exactly the page's background."""
+    page = next(name for name in NOTEBOOKS if "image/png" in Page(name).ipynb.read_text(encoding="utf-8"))
+    tab = visit(page, scheme="dark")
+    figure = Image.open(io.BytesIO(tab.locator(".cell_output img").first.screenshot())).convert("RGB")
+    page = tab.evaluate("getComputedStyle(document.querySelector('.bd-container')).backgroundColor")
+    assert f"rgb{figure.getpixel((3, 3))}" == page
+
+
+def test_links_and_files_exist(html, pages):
+    problems = []
+    for name, page in pages.items():
+        elsewhere = [link for link in page.links + page.files if urlsplit(link).scheme or link.startswith("//")]
+        files = set(page.files).intersection(elsewhere)
+        problems += [f"{name}: a file from elsewhere: {link}" for link in files if not link.startswith("data:")]
+        for link in set(page.links + page.files).difference(elsewhere):
+            target, anchor = urldefrag(urljoin(f"/{name}", link))
+            path = unquote(urlsplit(target).path).lstrip("/")
+            if not (html / path).is_file():
+                problems.append(f"{name}: {link} does not exist")
+            elif anchor and path in pages and unquote(anchor) not in pages[path].ids:
+                problems.append(f"{name}: {link}: no such place in the page")
+    assert problems == []
+
+
+def test_launch_and_repository_buttons(pages):
+    owner_repo = repository().removeprefix("https://github.com/")
+    for name in PAGES:
+        links = pages[f"book/{name}.html"].links
+        assert repository() in links, f"{name}: no repository button"
+        launch = [link for link in links if "colab.research.google.com" in link or "mybinder.org" in link]
+        path = f"book/{name}.ipynb"
+        expected = [
+            f"https://mybinder.org/v2/gh/{owner_repo}/main?urlpath=lab/tree/{path}",
+            f"https://colab.research.google.com/github/{owner_repo}/blob/main/{path}",
+        ]
+        assert sorted(launch) == (sorted(expected) if name in NOTEBOOKS else []), name
+        assert (ROOT / path).is_file() == (name in NOTEBOOKS), name
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_download_is_the_notebook(html, pages, name):
+    links = [link for link in pages[f"book/{name}.html"].links if link.endswith(".ipynb") and "://" not in link]
+    assert len(links) == 1, f"{name}: {links}"
+    served = (html / "book" / Path(name).parent / links[0]).resolve().read_text(encoding="utf-8")
+    nbformat.validate(nbformat.reads(served, as_version=4))
+    assert json.loads(served) == json.loads((ROOT / "book" / f"{name}.ipynb").read_text(encoding="utf-8")), name
+
+
+def tab_until(tab, selector, limit=80):
+    for _ in range(limit):
+        tab.keyboard.press("Tab")
+        if tab.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+    raise AssertionError(f"{tab.url}: Tab does not reach {selector}")
+
+
+def test_keyboard(visit):
+    tab = visit(PAGES[0])
+    tab_until(tab, "#pst-skip-link a", limit=1)
+    tab.keyboard.press("Enter")
+    assert urlsplit(tab.url).fragment == "main-content"
+    tab.reload()
+    tab_until(tab, "button.search-button__button")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("dialog[open] input[type=search]:focus")
+    tab.keyboard.press("Escape")
+    tab.wait_for_selector("dialog[open]", state="hidden")
+    tab_until(tab, "nav.bd-links a")
+    outline = tab.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    target = tab.evaluate("document.activeElement.href")
+    assert outline == "solid", "the focus is not visible"
+    tab.keyboard.press("Enter")
+    tab.wait_for_url(target)
+    assert visit.faults == []
+
+
+def test_search_works_offline(visit):
+    tab = visit(PAGES[1])
+    heading = tab.locator("article h1").evaluate("node => node.firstChild.data").strip()
+    tab.keyboard.press("Control+k")
+    tab.wait_for_selector("dialog[open] input[type=search]:focus")
+    tab.keyboard.type(heading)
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector(f"#search-results li a[href*='{PAGES[1]}.html']")
+    assert visit.faults == []
+
+
+def test_theme_button(visit):
+    tab = visit(PAGES[0])
+    seen = {}
+    for _ in range(3):
+        mode = tab.evaluate("document.documentElement.dataset.mode")
+        seen[mode] = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+        tab.locator("button.theme-switch-button").last.click()
+        tab.wait_for_function("mode => document.documentElement.dataset.mode !== mode", arg=mode)
+    assert set(seen) == {"auto", "light", "dark"}
+    assert seen["auto"] == seen["light"] != seen["dark"]
+    assert visit.faults == []
+
+
+def test_solutions_and_answers_open_by_keyboard(visit, pages):
+    tab = visit(next(name for name in NOTEBOOKS if any("solution" in name for name in pages[f"book/{name}.html"].ids)))
+    content = tab.locator(".solution.dropdown > section").first
+    assert not content.is_visible()
+    tab.locator(".solution.dropdown button.toggle-button").first.focus()
+    tab.keyboard.press("Enter")
+    content.wait_for(state="visible")
+    answer = tab.locator("details.answer").first
+    answer.locator("summary").focus()
+    tab.keyboard.press("Enter")
+    assert answer.get_attribute("open") is not None
+    assert visit.faults == []
+
+
+def test_opens_from_a_file(visit, html):
+    files = {name: html / "book" / f"{name}.html" for name in PAGES}
+    page = max(PAGES, key=lambda name: files[name].read_text(encoding="utf-8").count('class="math'))
+    tab = visit(files[page].as_uri())
+    assert tab.locator("mjx-container").count() > 0, page
+    assert tab.evaluate(CHECKS, None) + visit.faults == []
