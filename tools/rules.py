@@ -30,7 +30,7 @@ BOOTSTRAP = (
     'import importlib.util\n\nif importlib.util.find_spec("companion") is None:\n'
     '    %pip install -q "kernels-to-performers[notebooks] @ git+{repository}"'
 )
-MAX_SECONDS, MAX_KILOBYTES, MAX_COLUMNS = 30, 500, 92
+MAX_SECONDS, MAX_KILOBYTES, MAX_COLUMNS = 30, 500, 88
 Rule = Callable[[Page], Iterator[str]]
 
 
@@ -69,7 +69,7 @@ def headings(page: Page) -> Iterator[str]:
 def size(page: Page) -> Iterator[str]:
     """900-1,600 words, 8-20 code cells (median <= 6 lines, none above 25), 2-5 figures, at most 12 slides."""
     cells = [cell for cell in page.code_cells if "remove-cell" not in tags(cell)]
-    lines = [len(cell.source.splitlines()) for cell in cells]
+    lines = [sum(bool(line.strip()) for line in cell.source.splitlines()) for cell in cells]
     drawn = sum(has_figure(cell) for cell in page.notebook.cells)
     slides = sum("slide" in tags(cell) for cell in page.source.cells)
     limits = [
