@@ -1,0 +1,230 @@
+"""Words every error of the package: which argument, what was expected, what was got, what to do.
+
+A message reads ``X must be a 2-D array of shape (n_samples, n_features); got shape (3,). Use X.reshape(-1, 1) ...``.
+A wrong kind of object raises ``TypeError``, a wrong value ``ValueError``. Nothing of the package is imported here.
+
+>>> shape("X", (3,), ndim=(2,))  # doctest: +ELLIPSIS
+Traceback (most recent call last):
+ValueError: X must be a 2-D array of shape (n_samples, n_features); got shape (3,). Use X.reshape(-1, 1) for ...
+"""
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any, NoReturn
+
+import numpy as np
+
+GIB = 2**30
+_NDIM = {1: "1-D array of shape (n_samples,)", 2: "2-D array of shape (n_samples, n_features)"}
+
+
+class NotPSDError(ValueError):
+    """A matrix that must be positive (semi-)definite is not.
+
+    Parameters
+    ----------
+    message : str
+        What was expected, what was got and what to do.
+    smallest_eigenvalue : float
+        The smallest eigenvalue of the matrix, also kept as an attribute.
+    """
+
+    def __init__(self, message: str, smallest_eigenvalue: float):
+        super().__init__(message)
+        self.smallest_eigenvalue = smallest_eigenvalue
+
+
+class NumericalWarning(RuntimeWarning):
+    """The result is finite, but rounding has spoiled more of it than is normal."""
+
+
+def fail(name: str, expected: str, got: str, fix: str, error: type[Exception] = ValueError) -> NoReturn:
+    """Raise ``error`` with a message in the form of the house."""
+    raise error(f"{name} must be {expected}; got {got}. {fix}")
+
+
+def dense(name: str, value: Any) -> None:
+    """Refuse sparse, masked and ``np.matrix`` containers, whose values would be misread or silently made dense."""
+    if isinstance(value, np.matrix):
+        fail(name, "an array", "np.matrix", f"Use np.asarray({name}).", TypeError)
+    if np.ma.is_masked(value):
+        masked = int(np.ma.count_masked(value))
+        fail(name, "without masked entries", f"{masked} masked", f"Fill or drop them: {name}.filled(...).")
+    layout = str(getattr(value, "layout", "torch.strided"))
+    if hasattr(value, "tocsr") or layout != "torch.strided":
+        fix = f"Convert it yourself if it fits: {name}.toarray() (SciPy), {name}.to_dense() (torch)."
+        fail(name, "dense (sparse input is not supported)", type(value).__name__, fix, TypeError)
+
+
+def no_missing_columns(name: str, columns: Sequence[Any]) -> None:
+    """Refuse a data frame that has missing values in the named columns."""
+    if len(columns):
+        listed = ", ".join(map(repr, columns))
+        fail(name, "free of missing values", f"missing values in column(s) {listed}", "Fill or drop those rows.")
+
+
+def not_an_array(name: str, value: Any) -> NoReturn:
+    """Refuse an object that is no array, list, tuple or data frame."""
+    fix = "Pass a NumPy array, a torch tensor, a list of lists or a data frame."
+    fail(name, "an array", f"{type(value).__name__}", fix, TypeError)
+
+
+def unreadable(name: str, reason: Exception | str) -> NoReturn:
+    """Refuse an object whose entries are not all real numbers, or whose rows differ in length."""
+    fix = "Every entry must be a real number and all rows equally long."
+    fail(name, "an array of real numbers", f"entries that cannot be converted ({reason})", fix)
+
+
+def dtype(name: str, got: str) -> None:
+    """Refuse element types that are not real numbers of a supported precision; ``got`` is the name of the type."""
+    if got.startswith("complex"):
+        fail(name, "real", f"dtype {got}", f"Stack the real and imaginary parts of {name} as features.")
+    if got in ("float16", "float32", "float64"):
+        return
+    advice = "Cast to float64." if got in ("longdouble", "float128", "float96") else "Cast to float32 or float64."
+    fail(name, "of dtype float16, float32, float64, integer or bool", f"dtype {got}", advice)
+
+
+def shape(name: str, got: tuple[int, ...], ndim: tuple[int, ...]) -> None:
+    """Refuse a wrong number of axes and empty axes."""
+    if len(got) not in ndim:
+        fix = "Batches are for attention only: loop over the first axis."
+        if name == "K":
+            fix = "Pass a whole kernel matrix, kernel(X)."
+        elif len(got) == 1:
+            fix = f"Use {name}.reshape(-1, 1) for one feature, {name}.reshape(1, -1) for one sample."
+        elif len(got) == 0:
+            fix = "A single number has no axes."
+        fail(name, "a " + " or a ".join(_NDIM[n] for n in ndim), f"shape {got}", fix)
+    if 0 in got:
+        fail(name, "non-empty (at least 1 sample and 1 feature)", f"shape {got}", "Check how it was selected.")
+
+
+def finite(name: str, ok: np.ndarray) -> None:
+    """Refuse NaN and infinity; ``ok`` is the host mask of finite entries."""
+    if not ok.all():
+        bad = np.argwhere(~ok)
+        index = tuple(int(i) for i in bad[0])
+        got = f"{len(bad)} NaN or infinite entries, the first at index {index}"
+        fail(name, "finite", got, "Drop or impute them.")
+
+
+def no_overflow(name: str, largest: float, fix: str) -> NoReturn:
+    """Refuse to return a result that left the range of its dtype; ``largest`` is that range."""
+    fail(name, f"within the range of its dtype (up to {largest:.3g})", "an overflow", fix)
+
+
+def same_features(name_x: str, x: tuple[int, ...], name_y: str, y: tuple[int, ...]) -> None:
+    """Refuse two data arguments with different numbers of features."""
+    if x[1] != y[1]:
+        fix = "Both need one column per feature, in the same order."
+        fail(f"{name_x} and {name_y}", "equal in their number of features", f"shapes {x} and {y}", fix)
+
+
+def same_length(name_x: str, x: tuple[int, ...], name_y: str, y: tuple[int, ...]) -> None:
+    """Refuse two data arguments with different numbers of samples."""
+    if x[0] != y[0]:
+        fix = "Row i of both must belong to sample i."
+        fail(f"{name_x} and {name_y}", "equal in their number of samples", f"shapes {x} and {y}", fix)
+
+
+def same_place(name_x: str, x: str, name_y: str, y: str, what: str) -> None:
+    """Refuse two data arguments on different backends or devices (``what``), described by ``x`` and ``y``."""
+    if x != y:
+        fix = f"Convert one of them, for example torch.as_tensor({name_y}), or move it, {name_y}.to({name_x}.device)."
+        fail(f"{name_x} and {name_y}", f"on the same {what}", f"{x} and {y}", fix)
+
+
+def on_host(name: str, got: str, advice: str) -> NoReturn:
+    """Refuse an argument that a NumPy routine cannot take without losing its device or its gradient."""
+    fail(name, "a NumPy array (or a list)", got, f"Pass {advice}: no gradient flows through this function.", TypeError)
+
+
+def positive(name: str, values: np.ndarray, *, allow_zero: bool = False, why: str = "", ndim: int = 0) -> None:
+    """Refuse a parameter that is not real, finite and positive (or zero, if allowed), of at most ``ndim`` axes."""
+    expected = ("a non-negative" if allow_zero else "a positive") + " finite number"
+    expected += " or an array with one per feature" if ndim else ""
+    if values.dtype.kind not in "iuf":
+        fail(name, expected, repr(values.tolist()), why)
+    if values.ndim > ndim or values.size == 0:
+        fail(name, expected, f"shape {values.shape}", why)
+    ok = np.isfinite(values) & ((values >= 0) if allow_zero else (values > 0))
+    if not ok.all():
+        fail(name, expected, repr(values.tolist()), why)
+
+
+def per_feature(name: str, got: tuple[int, ...], n_features: int) -> None:
+    """Refuse a parameter array that has not one entry per feature."""
+    if got not in ((), (n_features,)):
+        fail(name, f"a number or an array of shape ({n_features},), one entry per feature of X", f"shape {got}", "")
+
+
+def integer(name: str, value: Any, minimum: int) -> None:
+    """Refuse what is not an integer of at least ``minimum``; bools are not integers here."""
+    expected = f"an integer >= {minimum}"
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        fail(name, expected, repr(value), f"Use int({name}) if that is what you mean.", TypeError)
+    if value < minimum:
+        fail(name, expected, repr(value), "")
+
+
+def seed(name: str, value: Any) -> None:
+    """Refuse what is not a seed."""
+    expected = "a non-negative integer, a numpy Generator or RandomState, or None"
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        fail(name, expected, repr(value), f"For example {name}=0.", TypeError)
+    if value < 0:
+        fail(name, expected, repr(value), f"For example {name}=0.")
+
+
+def is_scale(value: Any) -> bool:
+    """Whether a kernel may be added to or multiplied by ``value``: a real number or a 0-d array."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return number or getattr(value, "shape", None) == ()
+
+
+def known(name: str, value: str, valid: Sequence[str]) -> None:
+    """Refuse a name that is not in the list."""
+    if value not in valid:
+        fail(name, f"one of {', '.join(valid)}", repr(value), "")
+
+
+def square(name: str, got: tuple[int, ...]) -> None:
+    """Refuse a matrix that is not square."""
+    if got[0] != got[1]:
+        fail(name, "square, one row and one column per sample", f"shape {got}", "Pass kernel(X), not kernel(X, Y).")
+
+
+def symmetric(name: str, gap: float, tolerance: float) -> None:
+    """Refuse a matrix whose entries differ from their mirror images by up to ``gap``, more than ``tolerance``."""
+    if gap > tolerance:
+        fix = f"If that is rounding, pass ({name} + {name}.T) / 2."
+        fail(name, "symmetric", f"entries that differ from their mirror image by up to {gap:.3g}", fix)
+
+
+def psd(name: str, smallest: float, tolerance: float) -> None:
+    """Refuse a matrix whose smallest eigenvalue is below ``-tolerance``."""
+    if smallest < -tolerance:
+        raise NotPSDError(
+            f"{name} must be positive semidefinite; got smallest eigenvalue {smallest:.3g} (rounding explains "
+            f"-{tolerance:.1g}). It is no kernel matrix: check the kernel, or clip its negative eigenvalues.",
+            smallest,
+        )
+
+
+def fits_memory(name: str, size: tuple[int, int], itemsize: int, available: int | None) -> None:
+    """Refuse a matrix that is larger than the memory of its device (None: unknown), before it is allocated."""
+    needed = size[0] * size[1] * itemsize
+    if available is not None and needed > available:
+        fix = "Work on a subset, or on random features or landmarks, which need no n x n matrix."
+        got = f"{size[0]} x {size[1]} entries = {needed / GIB:,.1f} GiB"
+        fail(name, f"small enough for {available / GIB:,.1f} GiB of memory", got, fix)
+
+
+def singular(name: str, penalty: float, smallest: float) -> NoReturn:
+    """Refuse a system that has no unique solution to rounding."""
+    raise NotPSDError(
+        f"{name} must be positive definite; got smallest eigenvalue {smallest:.3g} with penalty={penalty:g}, which is "
+        "zero to rounding: no unique solution. Raise penalty, or drop duplicate samples.",
+        smallest,
+    )

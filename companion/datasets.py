@@ -1,0 +1,109 @@
+"""Small synthetic data for the pages: drawn with a seed, made on the spot, nothing downloaded.
+
+Each function takes the number of points, the standard deviation of its noise and ``rng``, and returns ``(X, y)`` with
+X of shape (n, d) and y of shape (n,), float64. The same integer gives the same data on every machine, independent of
+whatever else is drawn with it.
+
+>>> X, y = rings(6, rng=0)
+>>> X.shape, y.tolist()
+((6, 2), [-1.0, -1.0, -1.0, 1.0, 1.0, 1.0])
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from companion._arrays import Seed, generator
+
+
+def moons(n: int, *, noise: float = 0.3, rng: Seed = None) -> tuple[np.ndarray, np.ndarray]:
+    """Two interleaved half circles of radius 1 with Gaussian noise, labels -1 and +1.
+
+    Parameters
+    ----------
+    n : int
+        Number of points, n // 2 of them on the upper moon (label -1).
+    noise : float
+        Standard deviation of the noise added to both coordinates.
+    rng : int, numpy.random.Generator or None
+        Seed of the draw.
+
+    Returns
+    -------
+    X : ndarray of shape (n, 2)
+    y : ndarray of shape (n,)
+        Labels -1.0 and +1.0.
+
+    Notes
+    -----
+    The layout of scikit-learn's ``make_moons``, with angles drawn uniformly instead of placed on a grid.
+    """
+    random = generator(rng, "datasets.moons")
+    y = halves(n)
+    angle = random.uniform(0, np.pi, n)
+    upper = np.column_stack([np.cos(angle), np.sin(angle)])  # (n, 2)
+    X = np.where(y[:, None] < 0, upper, [1.0, 0.5] - upper)
+    return X + noise * random.standard_normal((n, 2)), y
+
+
+def rings(n: int, *, noise: float = 0.1, rng: Seed = None) -> tuple[np.ndarray, np.ndarray]:
+    """Two rings of radius 1 and 2 around the origin, labels -1 and +1: no straight line separates them.
+
+    The points of a ring follow each other around it, one in each equal sector.
+
+    Parameters
+    ----------
+    n : int
+        Number of points, n // 2 of them on the inner ring (label -1).
+    noise : float
+        Standard deviation of the radii.
+    rng : int, numpy.random.Generator or None
+        Seed of the draw.
+
+    Returns
+    -------
+    X : ndarray of shape (n, 2)
+    y : ndarray of shape (n,)
+        Labels -1.0 and +1.0.
+    """
+    random = generator(rng, "datasets.rings")
+    y = halves(n)
+    radius = np.where(y < 0, 1.0, 2.0) + noise * random.standard_normal(n)
+    turn = np.concatenate([np.arange(n // 2) / max(n // 2, 1), np.arange(n - n // 2) / (n - n // 2)])  # of each ring
+    angle = 2 * np.pi * (turn + random.uniform(0, 1 / n, n))
+    return radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)]), y
+
+
+def wave(n: int, *, noise: float = 0.25, rng: Seed = None) -> tuple[np.ndarray, np.ndarray]:
+    """A damped sine on [-3, 3], sampled at uniform positions with Gaussian noise.
+
+    Parameters
+    ----------
+    n : int
+        Number of points.
+    noise : float
+        Standard deviation of the noise added to y.
+    rng : int, numpy.random.Generator or None
+        Seed of the draw.
+
+    Returns
+    -------
+    X : ndarray of shape (n, 1)
+        Positions, in increasing order.
+    y : ndarray of shape (n,)
+        ``wave_mean(X)`` plus noise.
+    """
+    random = generator(rng, "datasets.wave")
+    X = np.sort(random.uniform(-3, 3, (n, 1)), axis=0)
+    return X, wave_mean(X) + noise * random.standard_normal(n)
+
+
+def wave_mean(X: np.ndarray) -> np.ndarray:
+    """The noiseless curve under `wave`: sin(2x) exp(-x²/8), for X of shape (n, 1); returns shape (n,)."""
+    x = X[:, 0]
+    return np.sin(2 * x) * np.exp(-(x**2) / 8)
+
+
+def halves(n: int) -> np.ndarray:
+    """Labels of two classes: n // 2 times -1.0, then +1.0; shape (n,)."""
+    return np.where(np.arange(n) < n // 2, -1.0, 1.0)

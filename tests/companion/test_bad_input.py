@@ -1,0 +1,296 @@
+"""What kernels do with bad or odd data: cases of the catalogue B2, with the message that the user reads."""
+
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from companion import _arrays, _checks
+from companion.kernels import Constant, Gaussian, Polynomial
+
+KERNELS = [Gaussian(), Polynomial(2), Gaussian() + 2.0 * Polynomial(1)]
+every_kernel = pytest.mark.parametrize("kernel", KERNELS, ids=["gaussian", "polynomial", "algebra"])
+X = np.random.default_rng(0).standard_normal((4, 3))
+
+
+def spoiled(value):
+    bad = X.copy()
+    bad[1, 2] = bad[3, 0] = value
+    return bad
+
+
+ON_EVERY_BACKEND = {
+    "B2-01-nan": (spoiled(np.nan), r"X must be finite; got 2 NaN .* the first at index \(1, 2\)"),
+    "B2-02-inf": (spoiled(np.inf), r"X must be finite; got 2 .* the first at index \(1, 2\)"),
+    "B2-02-minus-inf": (spoiled(-np.inf), "X must be finite"),
+    "B2-07-no-rows": (X[:0], r"X must be non-empty .* got shape \(0, 3\)"),
+    "B2-08-no-features": (X[:, :0], r"X must be non-empty .* got shape \(4, 0\)"),
+    "B2-10-1-d": (X[0], r"X must be a 2-D array .* got shape \(3,\). Use X.reshape\(-1, 1\) for one feature"),
+    "B2-11-3-d": (X[None], r"X must be a 2-D array .* got shape \(1, 4, 3\). Batches are for attention only"),
+    "B2-12-0-d": (X[0, 0].reshape(()), "X must be a 2-D array .* A single number has no axes"),
+    "B2-18-complex": (X + 1j, "X must be real; got dtype complex128"),
+}
+
+
+@every_kernel
+@pytest.mark.parametrize(("bad", "message"), ON_EVERY_BACKEND.values(), ids=ON_EVERY_BACKEND.keys())
+def test_bad_data_are_refused_on_every_backend(kernel, bad, message, xp):
+    for call in (lambda: kernel(xp(bad)), lambda: kernel.diag(xp(bad))):
+        with pytest.raises(ValueError, match=message):
+            call()
+    with pytest.raises(ValueError, match="^Y" + message.removeprefix("X").replace("X.reshape", "Y.reshape")):
+        kernel(xp(X), xp(bad))
+
+
+@every_kernel
+def test_b2_21_different_features(kernel, xp):
+    message = r"X and Y must be equal in their number of features; got shapes \(4, 3\) and \(4, 2\)"
+    with pytest.raises(ValueError, match=message):
+        kernel(xp(X), xp(X[:, :2]))
+
+
+NOT_NUMBERS = {
+    "B2-12-float": (1.0, TypeError, "X must be an array; got float"),
+    "B2-12-numpy-float": (np.float64(1.0), TypeError, "X must be an array; got float64"),
+    "B2-12-none": (None, TypeError, "X must be an array; got NoneType"),
+    "dictionary": ({"a": [1.0]}, TypeError, "X must be an array; got dict"),
+    "string": ("data.csv", TypeError, "X must be an array; got str"),
+    "B2-07-empty-list": ([], ValueError, "X must be a 2-D array"),
+    "B2-20-strings": ([["1", "2"]], ValueError, "X must be of dtype .* got dtype str"),
+    "B2-20-object-strings": (np.array([[1, "2"]], object), ValueError, "cannot be converted .the string '2'."),
+    "B2-18-object-complex": (np.array([[1, 2j]], object), ValueError, "X must be an array of real numbers"),
+    "dates": (np.array([["2020-01-01"]], "datetime64[D]"), ValueError, "X must be of dtype .* got dtype datetime64"),
+    "records": (np.zeros((2, 2), [("a", float)]), ValueError, "X must be of dtype"),
+    "long-double": (np.zeros((2, 2), np.longdouble), ValueError, "Cast to float64"),
+    "ragged": ([[1.0], [1.0, 2.0]], ValueError, "all rows equally long"),
+    "none-inside": ([[1.0, None]], ValueError, r"X must be finite; .* index \(0, 1\)"),
+    "B2-34-masked": (np.ma.array([[1.0, 2.0]], mask=[[0, 1]]), ValueError, "without masked entries; got 1 masked."),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_b2_35_matrix():
+    with pytest.raises(TypeError, match=r"X must be an array; got np.matrix. Use np.asarray\(X\)"):
+        Gaussian()(np.matrix([[1.0]]))
+
+
+@every_kernel
+@pytest.mark.parametrize(("bad", "error", "message"), NOT_NUMBERS.values(), ids=NOT_NUMBERS.keys())
+def test_what_is_no_matrix_of_numbers_is_refused(kernel, bad, error, message):
+    with pytest.raises(error, match=message):
+        kernel(bad)
+
+
+@pytest.mark.parametrize("format", ["csr_matrix", "csr_array", "coo_array"])
+def test_b2_33_sparse(format):
+    sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(TypeError, match=r"X must be dense .sparse input is not supported.; .* X.toarray\(\)"):
+        Gaussian()(getattr(sparse, format)(X))
+
+
+def test_b2_33_sparse_tensor():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match=r"X must be dense .* X.to_dense\(\)"):
+        Gaussian()(torch.eye(3).to_sparse())
+
+
+def test_b2_31_32_data_frames():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"height": [1.0, 2.0], "age": [30, 40]})
+    np.testing.assert_array_equal(Gaussian()(frame), Gaussian()(frame.to_numpy()))
+    frame["age"] = frame["age"].astype("Int64")
+    np.testing.assert_array_equal(Gaussian()(frame), Gaussian()([[1.0, 30.0], [2.0, 40.0]]))
+    for missing in (pd.NA, np.nan, None):
+        broken = frame.astype({"age": object})
+        broken.loc[1, "age"] = missing
+        with pytest.raises(
+            ValueError, match=r"X must be free of missing values; got missing values in column\(s\) 'age'"
+        ):
+            Gaussian()(broken)
+    with pytest.raises(ValueError, match="reshape"):
+        Gaussian()(frame["height"])
+
+
+def test_b2_17_bfloat16():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(ValueError, match="got dtype bfloat16. Cast to float32"):
+        Gaussian()(torch.zeros(2, 2, dtype=torch.bfloat16))
+
+
+def test_b2_36_two_devices_and_39_two_backends():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(ValueError, match=r"X and Y must be on the same device; got cpu and meta. .*Y.to\(X.device\)"):
+        Gaussian()(torch.zeros(2, 2), torch.zeros(2, 2, device="meta"))
+    with pytest.raises(ValueError, match=r"X and Y must be on the same backend; got torch and numpy. .*as_tensor\(Y\)"):
+        Gaussian()(torch.zeros(2, 2), np.zeros((2, 2)))
+
+
+@every_kernel
+def test_odd_data_are_accepted(kernel, tmp_path):
+    """B2-9, 13, 14, 15, 16, 19, 28, 29, 30, 34 without masked entries, and a shared argument."""
+    grid = np.array([[0, 1, 2], [3, 4, 1], [1, 1, 0]])
+    expected = kernel(grid.astype(float))
+    grid.astype(float).tofile(tmp_path / "grid")
+    file = np.memmap(tmp_path / "grid", dtype=np.float64, mode="r", shape=grid.shape)
+    for same in (
+        grid.tolist(), tuple(map(tuple, grid.tolist())), grid, grid.astype(np.uint8), grid.astype(object),
+        np.array([[Decimal(int(v)) for v in row] for row in grid]), np.asfortranarray(grid.astype(float)),
+        grid[::-1, ::-1].astype(float)[::-1, ::-1], grid.astype(">f8"), grid.astype(">i2"),
+        np.ma.array(grid.astype(float)), file,
+    ):  # fmt: skip
+        K = kernel(same)
+        assert type(K) is np.ndarray and K.dtype == np.float64 and K.dtype.isnative
+        np.testing.assert_allclose(K, expected, rtol=1e-14)
+    np.testing.assert_array_equal(kernel(grid, grid), expected)
+    assert kernel(grid > 1).dtype == np.float64
+    assert kernel(grid[:1]).shape == (1, 1)
+    for half in (np.float16, np.float32):
+        K = kernel(grid.astype(half))
+        assert K.dtype == half
+        np.testing.assert_allclose(K, expected, rtol=2 * np.finfo(half).eps)
+    assert kernel(grid.astype(np.float16), grid.astype(np.float32)).dtype == np.float32
+    assert kernel(grid.astype(np.float32), grid.astype(np.float64)).dtype == np.float64
+
+
+def test_b2_16_half_precision_is_computed_in_single(xp):
+    if xp.name == "array-api-strict":
+        pytest.skip("the standard has no float16")
+    half = np.random.default_rng(0).standard_normal((9, 200)).astype(np.float16)
+    for kernel in (Gaussian(20.0), Polynomial(2)):
+        expected = xp.numpy(kernel(xp(half, "float32"))).astype(np.float16)
+        np.testing.assert_array_equal(xp.numpy(kernel(xp(half))), expected)
+
+
+@every_kernel
+def test_two_precisions_give_the_larger(kernel, xp):
+    single, double = X.astype(np.float32), X[:2]
+    for first, second in ((single, double), (double, single)):
+        K = kernel(xp(first), xp(second))
+        assert K.dtype == xp(double).dtype
+        np.testing.assert_allclose(xp.numpy(K), kernel(first.astype(float), second.astype(float)), rtol=1e-13)
+
+
+def test_b2_14_16_integer_and_half_tensors():
+    torch = pytest.importorskip("torch")
+    assert Gaussian()(torch.eye(3, dtype=torch.int32)).dtype == torch.float64
+    assert Gaussian()(torch.eye(3, dtype=torch.bool)).dtype == torch.float64
+    assert Gaussian()(torch.eye(3, dtype=torch.float16)).dtype == torch.float16
+
+
+def test_b2_04_05_huge_and_tiny_values(xp):
+    huge = xp.numpy(Gaussian()(xp([[1e200], [-1e200], [1e308], [-1.7e308]])))
+    np.testing.assert_array_equal(huge, np.eye(4))
+    tiny = xp.numpy(Gaussian()(xp([[1e-200], [-1e-200], [5e-324]])))
+    np.testing.assert_array_equal(tiny, np.ones((3, 3)))
+
+
+@pytest.mark.parametrize("kernel", [Polynomial(), Polynomial(1), Polynomial(1) + Gaussian(), 1e200 * Polynomial(1)])
+def test_b2_04_overflow_is_an_error_not_an_infinity(kernel, xp):
+    message = r"K must be within the range of its dtype \(up to 1.8e\+308\); got an overflow. Scale the data"
+    for call in (kernel, kernel.diag, lambda X: kernel(X, xp([[1e200], [1.0]]))):
+        with pytest.raises(ValueError, match=message):
+            call(xp([[1e200], [-1e180]]))
+
+
+def test_b2_16_overflow_of_the_result_s_dtype():
+    with pytest.raises(ValueError, match="up to 6.55e.04"), np.errstate(over="ignore"):
+        Polynomial(5)(np.array([[20.0]], np.float16))
+    with pytest.raises(ValueError, match="up to 3.4e.38"):
+        Polynomial(20)(np.array([[20.0]], np.float32))
+
+
+LENGTHSCALES = {
+    "B2-23-negative": (-1.0, "got -1.0"),
+    "B2-23-nan": (np.nan, "got nan"),
+    "B2-24-zero": (0.0, "got 0.0"),
+    "B2-24-inf": (np.inf, "got inf"),
+    "B2-23-one-negative": ([1.0, -2.0], r"got \[1.0, -2.0\]"),
+    "B2-25-2-d": (np.ones((1, 3)), r"got shape \(1, 3\)"),
+    "B2-25-empty": ([], r"got shape \(0,\)|got \[\]"),
+    "B2-27-word": ("auto", "got 'auto'"),
+    "bool": (True, "got True"),
+    "complex": (1j, "got 1j"),
+    "none": (None, "got None"),
+}
+
+
+@pytest.mark.parametrize(("bad", "message"), LENGTHSCALES.values(), ids=LENGTHSCALES.keys())
+def test_bad_lengthscales_are_refused_at_construction(bad, message):
+    expected = "^lengthscale must be a positive finite number or an array with one per feature; "
+    with pytest.raises(ValueError, match=expected + message):
+        Gaussian(bad)
+
+
+def test_b2_25_wrong_number_of_lengthscales(xp):
+    message = r"lengthscale must be a number or an array of shape \(3,\), one entry per feature of X; got shape \(2,\)"
+    for call in (Gaussian([1.0, 2.0]), Gaussian([1.0, 2.0]).diag):
+        with pytest.raises(ValueError, match=message):
+            call(xp(X))
+
+
+def test_b2_26_40_lengthscales_of_any_kind_follow_the_data(xp, dtype):
+    expected = Gaussian(2.0)(xp(X, dtype))
+    twos = np.full(3, 2.0)
+    for lengthscale in (2, np.float32(2), np.array(2.0), np.array(2.0, ">f4"), [2, 2, 2], twos, xp(twos), xp(2.0)):
+        K = Gaussian(lengthscale)(xp(X, dtype))
+        assert K.dtype == expected.dtype
+        np.testing.assert_array_equal(xp.numpy(K), xp.numpy(expected))
+
+
+def test_b2_26_38_tensor_parameters_with_numpy_data():
+    torch = pytest.importorskip("torch")
+    np.testing.assert_array_equal(Gaussian(torch.tensor(2.0))(X), Gaussian(2.0)(X))
+    with pytest.raises(TypeError, match="a tensor that requires grad"):
+        Gaussian(torch.tensor(2.0, requires_grad=True))(X)
+
+
+POLYNOMIALS = {
+    "degree-0": ({"degree": 0}, ValueError, "degree must be an integer >= 1; got 0"),
+    "degree-2.0": ({"degree": 2.0}, TypeError, r"degree must be an integer >= 1; got 2.0. Use int\(degree\)"),
+    "degree-True": ({"degree": True}, TypeError, "degree must be an integer >= 1; got True"),
+    "degree-string": ({"degree": "2"}, TypeError, "degree must be an integer >= 1; got '2'"),
+    "coef0-negative": ({"coef0": -1.0}, ValueError, "coef0 must be a non-negative .* need not be positive"),
+    "coef0-nan": ({"coef0": np.nan}, ValueError, "coef0 must be a non-negative finite number; got nan"),
+    "coef0-array": ({"coef0": [1.0]}, ValueError, r"coef0 must be .* got shape \(1,\)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("bad", "error", "message"), POLYNOMIALS.values(), ids=POLYNOMIALS.keys())
+def test_bad_polynomials_are_refused(bad, error, message):
+    with pytest.raises(error, match=message):
+        Polynomial(**bad)
+
+
+def test_differences_of_kernels_are_refused():
+    for call in (
+        lambda: -1.0 * Gaussian(), lambda: Gaussian() * -2, lambda: Gaussian() + -1.0, lambda: Constant(-1.0),
+        lambda: Gaussian() - Gaussian(), lambda: Gaussian() - 0.5, lambda: 1.0 - Gaussian(), lambda: -Gaussian(),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="difference of kernels need not be positive semidefinite"):
+            call()
+    for other in ("2", None, True, [1.0], X):
+        with pytest.raises(TypeError):
+            Gaussian() * other
+        with pytest.raises(TypeError):
+            other + Gaussian()
+
+
+@every_kernel
+def test_b2_78_a_matrix_that_does_not_fit_is_refused_before_it_is_made(kernel):
+    long = np.broadcast_to(np.zeros((1, 1), np.float32), (3_000_000, 1))
+    with pytest.raises(ValueError, match=r"K must be small enough .* got 3000000 x 3000000 entries = 33,527.6 GiB"):
+        kernel(long)
+
+
+def test_values_on_a_device_are_checked_only_when_asked(monkeypatch):
+    monkeypatch.setattr(_arrays, "_on_device", lambda x: True)
+    monkeypatch.setattr(_arrays, "memory", lambda x: None)
+    assert np.isnan(Gaussian()(spoiled(np.nan))).any()
+    with _arrays.check_values_on_device(), pytest.raises(ValueError, match="X must be finite"):
+        Gaussian()(spoiled(np.nan))
+    assert not _arrays.checks_values(X)
+
+
+def test_messages_name_argument_expectation_finding_and_remedy():
+    with pytest.raises(TypeError, match="^spam must be eggs; got ham. Buy eggs.$"):
+        _checks.fail("spam", "eggs", "ham", "Buy eggs.", TypeError)

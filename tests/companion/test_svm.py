@@ -1,0 +1,191 @@
+"""Kernel ridge against its formula, scikit-learn, the primal problem, and the inputs it must refuse."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.kernel_ridge import KernelRidge
+
+from companion import svm
+from companion._checks import NotPSDError, NumericalWarning
+from companion.kernels import Gaussian, Polynomial
+from companion.svm import ridge_reference, solve_ridge
+
+
+def problem(n=40, d=2, outputs=None, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, d)), rng.standard_normal(n if outputs is None else (n, outputs))
+
+
+def psd(values, seed=0):
+    """A symmetric matrix with the given eigenvalues."""
+    Q, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((len(values), len(values))))
+    K = Q * values @ Q.T
+    return (K + K.T) / 2
+
+
+@pytest.mark.parametrize("outputs", [None, 1, 3])
+@pytest.mark.parametrize("penalty", [1e-3, 1.0, 100.0])
+def test_equals_its_formula_and_scikit_learn(outputs, penalty, dtype, close):
+    X, y = problem(outputs=outputs)
+    K, y = Gaussian()(X).astype(dtype), y.astype(dtype)
+    solution = solve_ridge(K, y, penalty=penalty)
+    exact = ridge_reference(K.astype(float), y, penalty)
+    assert solution.coef.dtype == dtype and solution.converged
+    close(solution.coef, exact)
+    peer = KernelRidge(alpha=penalty, kernel="precomputed").fit(K.astype(float), y).dual_coef_
+    close(solution.coef, peer)
+
+
+@given(st.integers(1, 30), st.floats(1e-2, 1e2), st.integers(0, 99))
+def test_no_step_from_the_solution_lowers_the_objective(n, penalty, seed):
+    X, y = problem(n, seed=seed)
+    K = Gaussian()(X)
+    a = solve_ridge(K, y, penalty=penalty).coef
+    gradient = -2 * K @ (y - K @ a) + 2 * penalty * K @ a
+    np.testing.assert_allclose(gradient, 0, atol=1e-10 * n)
+
+
+@given(st.floats(1e-2, 1e2), st.sampled_from([0.0, 1.0]), st.integers(0, 99))
+def test_kernel_ridge_is_ridge_regression_on_the_features(penalty, coef0, seed):
+    """Push-through: Φᵀ (Φ Φᵀ + λ I)⁻¹ y = (Φᵀ Φ + λ I)⁻¹ Φᵀ y."""
+    X, y = problem(25, seed=seed)
+    a, b = X.T
+    s, one = np.sqrt(2), np.ones(25)
+    Phi = np.stack([a * a, b * b, s * a * b, s * coef0**0.5 * a, s * coef0**0.5 * b, coef0 * one], axis=1)  # (25, 6)
+    dual = Phi.T @ solve_ridge(Polynomial(2, coef0)(X), y, penalty=penalty).coef
+    primal = np.linalg.solve(Phi.T @ Phi + penalty * np.eye(6), Phi.T @ y)
+    np.testing.assert_allclose(dual, primal, atol=1e-9)
+
+
+def test_the_penalty_is_not_scaled_by_the_number_of_samples():
+    np.testing.assert_allclose(solve_ridge(np.eye(4), np.ones(4), penalty=1.0).coef, 0.5)
+
+
+def test_no_penalty_interpolates():
+    X, y = np.arange(8.0)[:, None], np.random.default_rng(0).standard_normal(8)
+    K = Gaussian()(X)
+    solution = solve_ridge(K, y, penalty=0.0)
+    np.testing.assert_allclose(K @ solution.coef, y, atol=1e-12)
+    assert solution.residual < 1e-12
+
+
+def test_columns_are_solved_independently():
+    X, Y = problem(outputs=3)
+    K = Gaussian()(X)
+    together = solve_ridge(K, Y).coef
+    for t in range(3):
+        np.testing.assert_allclose(together[:, t], solve_ridge(K, Y[:, t]).coef, rtol=1e-12, atol=1e-13)
+
+
+def test_residual_is_the_worst_column_s():
+    K, y = np.diag([1.0, 2.0]), np.array([[1.0, 0.0], [1.0, 0.0]])
+    solution = solve_ridge(K, y)
+    assert 0 <= solution.residual < 1e-15 and solution.converged
+    assert svm._residual(K, y, 1.0, np.zeros((2, 2))) == 1.0
+
+
+def test_input_is_not_changed():
+    X, y = problem()
+    for order in "CF":
+        K = np.array(Gaussian()(X), order=order)
+        before = K.copy(), y.copy()
+        K.flags.writeable = y.flags.writeable = False
+        solve_ridge(K, y)
+        assert np.array_equal(K, before[0]) and np.array_equal(y, before[1])
+
+
+@pytest.mark.parametrize("n", [1, 2, 300])
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_rank_deficient_kernels_pass(n, precision):
+    """B2-43: duplicate rows; a Gram matrix of rank 2 has eigenvalues that rounding makes negative."""
+    X = np.repeat(problem(n)[0], 2, axis=0).astype(precision)
+    for K in (Polynomial(1, 0.0)(X), Gaussian(5.0)(X)):
+        assert np.isfinite(solve_ridge(K, np.ones(2 * n), penalty=0.1).coef).all()
+
+
+@pytest.mark.parametrize("smallest", [-1e-3, -0.1, -5.0])
+@pytest.mark.parametrize("penalty", [0.0, 0.05, 10.0])
+def test_b2_46_indefinite_is_refused_whatever_the_penalty(smallest, penalty):
+    K = psd(np.array([3.0, 2.0, 1.0, 0.5, smallest]))
+    with pytest.raises(NotPSDError, match="K must be positive semidefinite; got smallest eigenvalue") as error:
+        solve_ridge(K, np.ones(5), penalty=penalty)
+    assert error.value.smallest_eigenvalue == pytest.approx(smallest, rel=1e-9)
+
+
+def test_a_rounded_eigenvalue_is_accepted_but_not_a_hundred_times_that():
+    tiny = 5 * np.finfo(float).eps
+    values = np.array([1.0, 0.8, 0.6, 0.4, 0.2])
+    solve_ridge(psd(np.append(values, -0.1 * tiny)), np.ones(6))
+    with pytest.raises(NotPSDError):
+        solve_ridge(psd(np.append(values, -100 * tiny)), np.ones(6))
+
+
+NEARLY_SINGULAR = np.array([[1.0, 1.0], [1.0, 1.0 + 4e-16]])  # its Cholesky factor exists
+SINGULAR = {
+    "1": np.ones((3, 3)),
+    "0": np.zeros((3, 3)),
+    "same": Gaussian()(np.zeros((5, 1))),
+    "nearly": NEARLY_SINGULAR,
+}
+
+
+@pytest.mark.parametrize("K", SINGULAR.values(), ids=SINGULAR.keys())
+def test_singular_without_penalty_is_refused(K):
+    with pytest.raises(NotPSDError, match="no unique solution. Raise penalty"):
+        solve_ridge(K, np.ones(len(K)), penalty=0.0)
+
+
+def test_a_solution_that_rounding_spoils_warns_and_says_so():
+    K = np.diag([1e12, 1.0]).astype(np.float32)
+    K[0, 1] = K[1, 0] = 9e5
+    with pytest.warns(NumericalWarning, match="relative residual .* raise penalty=0"):
+        solution = solve_ridge(K, np.array([1.0, 1.0]), penalty=0)
+    assert not solution.converged
+
+
+BAD = {
+    "B2-01-nan-in-K": (np.array([[np.nan, 0], [0, 1]]), [0, 1], 1.0, ValueError, r"K must be finite; got 1 NaN"),
+    "B2-03-nan-in-y": (np.eye(2), [0, np.nan], 1.0, ValueError, r"y must be finite; .* first at index \(1,\)"),
+    "B2-03-inf-in-y": (np.eye(2), [[0], [np.inf]], 1.0, ValueError, r"y must be finite; .* first at index \(1, 0\)"),
+    "B2-07-empty": (np.zeros((0, 0)), [], 1.0, ValueError, "K must be non-empty"),
+    "B2-10-1-d-K": (np.ones(3), np.ones(3), 1.0, ValueError, r"K must be a 2-D array .* whole kernel matrix"),
+    "B2-11-3-d-y": (np.eye(2), np.ones((2, 1, 1)), 1.0, ValueError, "y must be a 1-D array .* or a 2-D array"),
+    "B2-12-scalar-K": (1.0, [1.0], 1.0, TypeError, "K must be an array; got float"),
+    "B2-18-complex": (np.eye(2) * 1j, [0, 1], 1.0, ValueError, "K must be real; got dtype complex128"),
+    "B2-20-strings-in-y": (np.eye(2), ["a", "b"], 1.0, ValueError, "y must be of dtype"),
+    "B2-22-lengths": (np.eye(2), np.ones(3), 1.0, ValueError, r"number of samples; got shapes \(2, 2\) and \(3,\)"),
+    "B2-45-asymmetric": (np.array([[1, 0.5], [0, 1]]), [0, 1], 1.0, ValueError, r"symmetric; .* 0.5. .*K.T\) / 2"),
+    "B2-54-not-square": (np.ones((2, 3)), [0, 1], 1.0, ValueError, r"square, .* got shape \(2, 3\). Pass kernel\(X\)"),
+    "penalty-negative": (np.eye(2), [0, 1], -1.0, ValueError, "penalty must be a non-negative .* got -1.0. A negative"),
+    "penalty-nan": (np.eye(2), [0, 1], np.nan, ValueError, "penalty must be a non-negative finite number; got nan"),
+    "penalty-inf": (np.eye(2), [0, 1], np.inf, ValueError, "penalty must be a non-negative finite number; got inf"),
+    "penalty-string": (np.eye(2), [0, 1], "auto", ValueError, "penalty must be a non-negative .* got 'auto'"),
+    "penalty-array": (np.eye(2), [0, 1], [1.0, 2.0], ValueError, r"penalty must be .* got shape \(2,\)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("K", "y", "penalty", "error", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_input_is_refused(K, y, penalty, error, message):
+    with pytest.raises(error, match=message):
+        solve_ridge(K, y, penalty=penalty)
+
+
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_b2_37_38_tensors_are_refused_with_advice(requires_grad):
+    torch = pytest.importorskip("torch")
+    K = torch.eye(2, requires_grad=requires_grad)
+    place = "a tensor on cpu that requires grad" if requires_grad else "a tensor on cpu"
+    with pytest.raises(
+        TypeError, match=rf"K must be a NumPy array .* got {place}. Pass K.detach\(\).cpu\(\).numpy\(\)"
+    ):
+        solve_ridge(K, [1.0, 2.0])
+
+
+def test_lists_and_integers_are_accepted():
+    np.testing.assert_allclose(solve_ridge([[2, 0], [0, 1]], [3, 2]).coef, [1, 1])
+
+
+def test_float16_is_solved_in_float64_and_returned_in_float16():
+    solution = solve_ridge(np.eye(3, dtype=np.float16), np.ones(3))
+    assert solution.coef.dtype == np.float16 and solution.coef.tolist() == [0.5] * 3
