@@ -1,0 +1,65 @@
+"""Side-by-side timings: everything in one process on the same arrays, interleaved A B A B, in process time.
+
+Ratios are medians of paired ratios: each round times every competitor once, so that a slow round is slow for all.
+"""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def one_thread() -> None:
+    """Ask for one BLAS thread; to be called before numpy and torch are imported."""
+    os.environ |= dict.fromkeys(THREADS, "1")
+
+
+def interleaved(competitors: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Process seconds of each competitor in each round, after one round to warm up."""
+    seconds: dict[str, list[float]] = {name: [] for name in competitors}
+    for i in range(rounds + 1):
+        for name, call in competitors.items():
+            start = time.process_time()
+            call()
+            if i:
+                seconds[name].append(time.process_time() - start)
+    return seconds
+
+
+def median(values: list[float]) -> float:
+    """The median, to four significant digits."""
+    ordered, middle = sorted(values), len(values) // 2
+    value = ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+    return float(f"{value:.4g}")
+
+
+def summary(seconds: dict[str, list[float]], base: str) -> dict[str, dict[str, float]]:
+    """Median seconds of each competitor, and the quartiles of how many times slower than ``base`` it is."""
+    table = {}
+    for name, values in seconds.items():
+        ratios = sorted(value / own for value, own in zip(values, seconds[base], strict=True))
+        quarter = len(ratios) // 4
+        low, high = (float(f"{ratios[i]:.4g}") for i in (quarter, -1 - quarter))
+        table[name] = {"seconds": median(values), "times_ours": median(ratios), "quartiles": [low, high]}
+    return table
+
+
+def machine() -> dict[str, object]:
+    """The processor and the threads; neither paths nor names."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    vector = [flag for flag in ("avx2", "avx512f", "amx_tile") if flag in fields.get("flags", "").split()]
+    name = fields.get("model name") or platform.processor() or platform.machine()
+    return {"cpu": name, "vector_units": vector, "threads": 1, "system": platform.system()}
+
+
+def write(path: str, packages: list[str], **content: object) -> None:
+    """Write results with the machine and the versions they were measured on."""
+    versions = {"python": platform.python_version()} | {name: version(name) for name in packages}
+    result = content | {"machine": machine(), "versions": versions}
+    Path(path).write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
