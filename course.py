@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 """The one entry of the course: python3 course.py book | test | notebooks | lab | bench | doctor.
 
-Standard library only. Each command first makes the environment it needs in .venv (or leaves it alone when it stands), then does its job;
-the Makefile's targets are these commands under their own names.
+Standard library only. Each command first makes the environment it needs in .venv (or leaves it alone if it stands),
+then does its job; the Makefile's targets are these commands under their own names.
 
   book                  render the site from the stored outputs: _build/html/index.html
   test [--pages] [...]  run every test; --pages: only re-execute the pages and compare; what follows goes to pytest
   notebooks [PAGE ...]  execute the pages' .md and write their .ipynb; --check: execute, compare, write nothing
-  lab [--edit]          open copies of the pages in JupyterLab (in work/, yours to change); --edit opens the pages themselves, for authors
-  bench [NAME ...]      time the package beside its peers, in an environment of its own; writes benchmarks/results/NAME.json
+  lab [--edit]          open copies of the pages in JupyterLab (in work/, yours); --edit, for authors: the originals
+  bench [NAME ...]      time the package beside its peers, in an environment of its own: benchmarks/results/NAME.json
   doctor                say in plain words what is wrong with this machine
 
-COURSE_TORCH_INDEX chooses where torch comes from: an index's address, or `default` for pip's own index. Unset: PyTorch's CPU index.
+COURSE_TORCH_INDEX chooses where torch comes from: the address of an index, or `default` for pip's own. Unset: PyTorch's
+CPU index. COURSE_CHROMIUM names the browser of the browser tests.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class CourseError(Exception):
     """Something the reader can mend; the message says how."""
 
 
-# ---------------------------------------------------------------------------------------------------------- environments
+# --------------------------------------------------------------------------------------------------- environments
 
 
 def python_of(venv: Path) -> Path:
@@ -54,7 +55,9 @@ def check_python(version: tuple[int, ...] = sys.version_info[:2]) -> None:
             "Install a newer one and call it by name, for example `python3.12 course.py book`."
         )
     if importlib.util.find_spec("ensurepip") is None:
-        raise CourseError("Python's venv module is incomplete here. On Debian and Ubuntu: `apt-get install python3-venv`.")
+        raise CourseError(
+            "Python's venv module is incomplete here. On Debian and Ubuntu: `apt-get install python3-venv`."
+        )
 
 
 def fingerprint(*files: Path) -> str:
@@ -87,7 +90,10 @@ def pip(venv: Path, what: str, *arguments: str) -> None:
     """pip install, with one line of progress and the whole log in the environment's folder."""
     command = [str(python_of(venv)), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", *arguments]
     log, start, shown, count = venv / "install.log", time.monotonic(), 0.0, 0
-    with log.open("a") as file, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with (
+        log.open("a") as file,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
+    ):
         for line in process.stdout:
             file.write(line)
             count += line.startswith("Collecting")
@@ -98,7 +104,10 @@ def pip(venv: Path, what: str, *arguments: str) -> None:
     progress("")
     if process.returncode:
         tail = "".join(log.read_text().splitlines(keepends=True)[-15:])
-        raise CourseError(f"pip could not install the packages. The end of {log.relative_to(ROOT)}:\n{tail}\nIs there a network? Run the same command again.")
+        raise CourseError(
+            f"pip could not install the packages. The end of {log.relative_to(ROOT)}:\n{tail}\n"
+            "Is there a network? Run the same command again."
+        )
     say(f"{what}: ready after {time.monotonic() - start:.0f} s")
 
 
@@ -144,7 +153,13 @@ def bench_environment() -> Path:
 
 def run(python: Path, *arguments: str, **variables: str) -> int:
     """Run a module of the project, one BLAS thread, and return its exit code."""
-    names = {"PYTHONHASHSEED": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONPATH": str(ROOT), **ONE_THREAD, **variables}
+    names = {
+        "PYTHONHASHSEED": "0",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "PYTHONPATH": str(ROOT),
+        **ONE_THREAD,
+        **variables,
+    }
     path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run([str(python), *arguments], cwd=ROOT, env={**os.environ, **names, "PATH": path}).returncode
 
@@ -160,7 +175,7 @@ def progress(text: str) -> None:
         say(text)
 
 
-# -------------------------------------------------------------------------------------------------------------- commands
+# ------------------------------------------------------------------------------------------------------- commands
 
 
 def book(arguments: list[str]) -> int:
@@ -181,9 +196,11 @@ def notebooks(arguments: list[str]) -> int:
 
 
 def copy_pages(source: Path = ROOT / "book", target: Path = WORK) -> tuple[int, int]:
-    """Copy the pages a reader runs; what is there already is the reader's and stays. Returns how many were copied and kept."""
+    """Copy the pages a reader runs; what is there is the reader's and stays. Returns how many were copied and kept."""
     copied = kept = 0
-    for page in sorted([*source.rglob("*.ipynb"), *(p for p in source.rglob("*.md") if not p.with_suffix(".ipynb").exists())]):
+    for page in sorted(
+        [*source.rglob("*.ipynb"), *(p for p in source.rglob("*.md") if not p.with_suffix(".ipynb").exists())]
+    ):
         place = target / page.relative_to(source)
         if ".ipynb_checkpoints" in page.parts:
             continue
@@ -244,22 +261,56 @@ def diagnose() -> list[tuple[str, str, str]]:
 
     version, free = ".".join(map(str, sys.version_info[:3])), shutil.disk_usage(ROOT).free / 2**30
     row(sys.version_info[:2] >= MIN_PYTHON, "Python", version, f"{version} is too old; install 3.11 or newer.")
-    row(importlib.util.find_spec("ensurepip") is not None, "venv module", "present", "missing; on Debian and Ubuntu: apt-get install python3-venv.")
-    row(free > 4, "disk", f"{free:.0f} GiB free", f"{free:.1f} GiB free; the environment takes about 3 GiB. Free some space.")
+    row(
+        importlib.util.find_spec("ensurepip") is not None,
+        "venv module",
+        "present",
+        "missing; on Debian and Ubuntu: apt-get install python3-venv.",
+    )
+    row(
+        free > 4,
+        "disk",
+        f"{free:.0f} GiB free",
+        f"{free:.1f} GiB free; the environment takes about 3 GiB. Free some space.",
+    )
     row(os.access(ROOT, os.W_OK), "folder", "writable", "not writable; clone the project to a folder of your own.")
     mark = fingerprint(ROOT / "pyproject.toml", ROOT / "constraints.txt")
     missing = [tier for tier in EXTRAS if not is_current(VENV, tier, mark)]
-    row(not missing, "environment", "current", f"not made yet or stale for: {', '.join(missing)}; `make book` and `make test` make it.", "note")
+    row(
+        not missing,
+        "environment",
+        "current",
+        f"not made yet or stale for: {', '.join(missing)}; `make book` and `make test` make it.",
+        "note",
+    )
     torch = torch_build()
     row(torch is not None, "torch", torch or "", "not installed yet; `make test` and `make lab` install it.", "note")
     gpu, blind = gpu_name(), torch is not None and "usable True" not in torch
     row(gpu is not None, "GPU", gpu or "", "none; the course runs without one, the GPU tests are skipped.", "note")
     if gpu and blind:
-        rows.append(("note", "GPU", "this torch cannot use it; set COURSE_TORCH_INDEX=default, delete .venv and run `make test`."))
+        rows.append(
+            (
+                "note",
+                "GPU",
+                "this torch cannot use it; set COURSE_TORCH_INDEX=default, delete .venv and run `make test`.",
+            )
+        )
     browser = find_browser()
-    row(browser is not None, "browser", browser or "", "no Chromium or Chrome; the browser tests are skipped. Install one, or name it in COURSE_CHROMIUM.", "note")
+    row(
+        browser is not None,
+        "browser",
+        browser or "",
+        "no Chromium or Chrome; the browser tests are skipped. Install one, or name it in COURSE_CHROMIUM.",
+        "note",
+    )
     fonts = shutil.which("fc-list") and subprocess.run(["fc-list"], capture_output=True, text=True).stdout.strip()
-    row(bool(fonts) or sys.platform != "linux", "fonts", "present", "none that fontconfig knows; a browser may draw no text. On Debian and Ubuntu: apt-get install fonts-dejavu-core.", "note")
+    row(
+        bool(fonts) or sys.platform != "linux",
+        "fonts",
+        "present",
+        "none that fontconfig knows; a browser may draw no text. Debian, Ubuntu: apt-get install fonts-dejavu-core.",
+        "note",
+    )
     row(shutil.which("git") is not None, "git", "present", "missing; the planted-bug tests are skipped.", "note")
     return rows
 

@@ -36,7 +36,10 @@ def test_course_py_is_read_by_an_old_python_up_to_its_own_check():
 
 
 def test_it_imports_the_standard_library_only():
-    code = "import sys; sys.path.insert(0, '.'); import course; print(set(m.split('.')[0] for m in sys.modules) - sys.stdlib_module_names - {'course'})"
+    code = (
+        "import sys; sys.path.insert(0, '.'); import course; "
+        "print({m.split('.')[0] for m in sys.modules} - sys.stdlib_module_names - {'course'})"
+    )
     found = subprocess.run([sys.executable, "-I", "-S", "-c", code], cwd=course.ROOT, capture_output=True, text=True)
     assert found.stdout.strip() in ("set()", "{'__main__'}"), found.stdout + found.stderr
 

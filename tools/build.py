@@ -13,7 +13,15 @@ HTML = ROOT / "_build" / "html"
 
 def build_book(*options: str) -> Path:
     """Build the site and return its folder. Raises when the build warns, or leaves out a page."""
-    command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(ROOT), "-W", "-n", "--keep-going", *options]
+    command = [
+        str(Path(sys.executable).parent / "jupyter-book"),
+        "build",
+        str(ROOT),
+        "-W",
+        "-n",
+        "--keep-going",
+        *options,
+    ]
     subprocess.run(command, cwd=ROOT, check=True)
     if missing := [name for name in toc() if not (HTML / "book" / f"{name}.html").exists()]:
         raise FileNotFoundError(f"the build left out {', '.join(missing)}")

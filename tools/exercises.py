@@ -1,7 +1,8 @@
 """Exercises: their blocks, their solutions, the stubs made from these, and the checks that tell one from the other.
 
-A code exercise is a function whose answer stands between `### BEGIN SOLUTION` and `### END SOLUTION`, followed by a `check` cell of two to four asserts.
-The stub is the same function with the answer cut out, so the two cannot drift apart.
+A code exercise is a function whose answer stands between `### BEGIN SOLUTION` and `### END SOLUTION`, followed by a
+`check` cell of two to four asserts. The stub is the same function with the answer cut out, so the two cannot drift
+apart.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def stub(solution: str) -> str:
 
 
 def solution_cells(page: Page) -> dict[str, dict[str, int]]:
-    """Label of each solved exercise to the indices of its first `solution` cell and of the `check` cell after it, where there are such."""
+    """Label of each solved exercise to the indices of its first `solution` cell and of the `check` cell after it."""
     found: dict[str, dict[str, int]] = {}
     label, inside = "", False
     for index, cell in enumerate(page.source.cells):

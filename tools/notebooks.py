@@ -1,7 +1,8 @@
-"""Execute the pages: NAME.md -> NAME.ipynb, byte for byte the same when nothing changed; or compare figures and write nothing.
+"""Execute the pages: NAME.md -> NAME.ipynb, byte for byte the same when nothing changed; or compare figures and write
+nothing.
 
-The writer leaves out whatever would differ between two runs (ids, time stamps, versions), so a changed notebook is a changed result. nbval compares
-what the cells print; it does not look at pictures, so `--check` does.
+The writer leaves out whatever would differ between two runs (ids, time stamps, versions), so a changed notebook is a
+changed result. nbval compares what the cells print; it does not look at pictures, so `--check` does.
 """
 
 from __future__ import annotations
@@ -32,11 +33,19 @@ PICTURE = ("intro", "fig-intro-picture", "one-picture.png")  # the figure that R
 def execute(page: Page) -> tuple[nbformat.NotebookNode, float]:
     """The executed notebook of the page's .md and the seconds it took."""
     notebook = page.source.copy()
-    notebook.metadata = nbformat.NotebookNode({key: page.source.metadata[key] for key in KEPT_METADATA if key in page.source.metadata})
+    notebook.metadata = nbformat.NotebookNode(
+        {key: page.source.metadata[key] for key in KEPT_METADATA if key in page.source.metadata}
+    )
     for number, cell in enumerate(notebook.cells):
         cell.id = f"{page.slug}-{number:03d}"
     start = time.monotonic()
-    NotebookClient(notebook, timeout=TIMEOUT, record_timing=False, extra_arguments=["--log-level=40"], resources={"metadata": {"path": str(page.md.parent)}}).execute()
+    NotebookClient(
+        notebook,
+        timeout=TIMEOUT,
+        record_timing=False,
+        extra_arguments=["--log-level=40"],
+        resources={"metadata": {"path": str(page.md.parent)}},
+    ).execute()
     notebook.metadata.language_info = nbformat.NotebookNode(name="python")
     nbformat.validate(notebook)
     return notebook, time.monotonic() - start
@@ -45,7 +54,10 @@ def execute(page: Page) -> tuple[nbformat.NotebookNode, float]:
 def figures(notebook: nbformat.NotebookNode) -> list[tuple[str, bytes]]:
     """(name of the figure, PNG) for every picture a cell shows."""
     return [
-        (cell.metadata.get("mystnb", {}).get("figure", {}).get("name", cell.id), base64.b64decode(output.data["image/png"]))
+        (
+            cell.metadata.get("mystnb", {}).get("figure", {}).get("name", cell.id),
+            base64.b64decode(output.data["image/png"]),
+        )
         for cell in notebook.cells
         if has_figure(cell)
         for output in cell.outputs
@@ -67,7 +79,11 @@ def compare_figures(page: Page) -> list[str]:
     if [name for name, _ in stored] != [name for name, _ in fresh]:
         return [f"{page.name}: the stored figures are {[n for n, _ in stored]}, the page draws {[n for n, _ in fresh]}"]
     shares = [(name, changed_share(old, new)) for (name, old), (_, new) in zip(stored, fresh, strict=True)]
-    return [f"{page.name}: figure {name} changed ({share:.2%} of its pixels)" for name, share in shares if share > SHARE_TOLERANCE]
+    return [
+        f"{page.name}: figure {name} changed ({share:.2%} of its pixels)"
+        for name, share in shares
+        if share > SHARE_TOLERANCE
+    ]
 
 
 def write(page: Page) -> bool:

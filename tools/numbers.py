@@ -1,7 +1,7 @@
 """A measured number in prose is printed on its page.
 
-Every decimal, every `N×` and every `N %` of the prose, outside mathematics, code and sentences with a citation, must be a whole token of what the page's
-cells print. nbval recomputes what they print, so the sentences are under test.
+Every decimal, every `N×` and every `N %` of the prose, outside mathematics, code and sentences with a citation, must
+be a whole token of what the page's cells print. nbval recomputes what they print, so the sentences are under test.
 """
 
 from __future__ import annotations

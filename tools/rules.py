@@ -1,7 +1,8 @@
 """The rules of a page, one function each: rule(page) yields a sentence for whatever is wrong.
 
-`CHAPTER` rules hold for the chapters' pages, `NOTEBOOK` rules for every executed page, `EVERY` rules for plain pages too. CONTRIBUTING.md lists them
-in prose; the tests run them all on every page of _toc.yml, and on tiny broken pages that must break them.
+`CHAPTER` rules hold for the chapters' pages, `NOTEBOOK` rules for every executed page, `EVERY` rules for plain pages
+too. CONTRIBUTING.md lists them in prose; the tests run them all on every page of _toc.yml, and on tiny broken pages
+that must break them.
 """
 
 from __future__ import annotations
@@ -16,15 +17,27 @@ from tools import exercises, numbers
 from tools.pages import Page, has_figure, repository, tags, toc
 
 HEADINGS = (
-    "You will be able to", "What you need", "The question", "In one picture", "Why it is true", "The function", "Experiment",
-    "What goes wrong", "Check yourself", "Exercises", "In three lines", "Sources",
+    "You will be able to", "What you need", "The question", "In one picture", "Why it is true", "The function",
+    "Experiment", "What goes wrong", "Check yourself", "Exercises", "In three lines", "Sources",
 )  # fmt: skip
 TAGS = {"setup", "key", "live", "solution", "check", "slide", "instructor", "hide-cell", "remove-cell"}
 DIRECTIVES = {
-    "exercise-start", "exercise-end", "solution-start", "solution-end", "prf:theorem", "prf:lemma", "prf:proof", "prf:definition", "prf:corollary",
+    "exercise-start", "exercise-end", "solution-start", "solution-end",
+    "prf:theorem", "prf:lemma", "prf:proof", "prf:definition", "prf:corollary",
     "note", "warning", "math", "glossary", "bibliography", "eval-rst", "code-block", "list-table", "figure",
 }  # fmt: skip
-IMPORTS = {"numpy", "scipy", "sklearn", "torch", "matplotlib", "companion", "math", "importlib", "itertools", "functools"}
+IMPORTS = {
+    "numpy",
+    "scipy",
+    "sklearn",
+    "torch",
+    "matplotlib",
+    "companion",
+    "math",
+    "importlib",
+    "itertools",
+    "functools",
+}
 FRONT_MATTER = {"question", "objectives", "requires", "assumes", "track", "minutes"}
 BOOTSTRAP = (
     'import importlib.util\n\nif importlib.util.find_spec("companion") is None:\n'
@@ -44,7 +57,9 @@ def front_matter(page: Page) -> Iterator[str]:
         yield f"{len(course['objectives'])} objectives, expected 3 to 5"
     if course["track"] not in ("core", "optional"):
         yield f"track is {course['track']!r}, expected core or optional"
-    if set(course["minutes"]) != {"read", "exercises"} or not all(isinstance(m, int) for m in course["minutes"].values()):
+    if set(course["minutes"]) != {"read", "exercises"} or not all(
+        isinstance(m, int) for m in course["minutes"].values()
+    ):
         yield "minutes needs whole numbers for read and exercises"
     before = {name.rsplit("/", 1)[-1] for name in order[: order.index(page.name)]} if page.name in order else set()
     for slug in course["requires"]:
@@ -73,9 +88,13 @@ def size(page: Page) -> Iterator[str]:
     drawn = sum(has_figure(cell) for cell in page.notebook.cells)
     slides = sum("slide" in tags(cell) for cell in page.source.cells)
     limits = [
-        ("words", len(numbers.prose_only(page.prose).split()), 900, 1600), ("code cells", len(cells), 8, 20), ("slides", slides, 0, 12),
-        ("lines in its longest cell", max(lines, default=0), 1, 25), ("lines in its median cell", median(lines or [0]), 1, 6), ("figures", drawn, 2, 5),
-    ]  # fmt: skip
+        ("words", len(numbers.prose_only(page.prose).split()), 900, 1600),
+        ("code cells", len(cells), 8, 20),
+        ("lines in its longest cell", max(lines, default=0), 1, 25),
+        ("lines in its median cell", median(lines or [0]), 1, 6),
+        ("figures", drawn, 2, 5),
+        ("slides", slides, 0, 12),
+    ]
     for what, count, low, high in limits:
         if not low <= count <= high:
             yield f"{count} {what}, expected {low} to {high}"
@@ -122,7 +141,9 @@ def key_cell(page: Page) -> Iterator[str]:
     if not keys:
         yield "no cell has the tag key"
     known = references(page.root)
-    for function in (node for cell in keys for node in ast.parse(cell.source).body if isinstance(node, ast.FunctionDef)):
+    for function in (
+        node for cell in keys for node in ast.parse(cell.source).body if isinstance(node, ast.FunctionDef)
+    ):
         if function.name not in known:
             yield f"the key function {function.name} is not a reference of the package"
         elif syntax(function) != syntax(known[function.name]):
@@ -132,7 +153,12 @@ def key_cell(page: Page) -> Iterator[str]:
 def references(root: Path) -> dict[str, ast.FunctionDef]:
     """The `*_reference` functions of the package, read from the source."""
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted((root / "companion").glob("*.py"))]
-    return {n.name: n for tree in trees for n in tree.body if isinstance(n, ast.FunctionDef) and n.name.endswith("_reference")}
+    return {
+        n.name: n
+        for tree in trees
+        for n in tree.body
+        if isinstance(n, ast.FunctionDef) and n.name.endswith("_reference")
+    }
 
 
 def syntax(function: ast.FunctionDef) -> str:
@@ -155,7 +181,11 @@ def labels(page: Page) -> Iterator[str]:
     """Labels say what they name and on which page: eq-, fig-, thm-, ex- and the slug."""
     names = re.findall(r"^\$\$\s*\(([\w-]+)\)", page.prose, re.M)
     names += [d.options["label"] for d in page.directives if "label" in d.options and d.name != "solution-start"]
-    names += [cell.metadata["mystnb"]["figure"]["name"] for cell in page.code_cells if "figure" in cell.metadata.get("mystnb", {})]
+    names += [
+        cell.metadata["mystnb"]["figure"]["name"]
+        for cell in page.code_cells
+        if "figure" in cell.metadata.get("mystnb", {})
+    ]
     for name in names:
         if not re.fullmatch(rf"(eq|fig|thm|ex|def)-{page.slug}-[\w-]+", name):
             yield f"the label {name} is not eq-, fig-, thm-, def- or ex-{page.slug}-WORD"
@@ -179,13 +209,17 @@ def followed_by_prose(page: Page) -> Iterator[str]:
     cells = page.source.cells
     for number, cell in enumerate(cells):
         silent = {"setup", "solution", "check", "remove-cell"} & set(tags(cell))
-        following = cells[number + 1].source.strip() if number + 1 < len(cells) and cells[number + 1].cell_type == "markdown" else ""
+        following = (
+            cells[number + 1].source.strip()
+            if number + 1 < len(cells) and cells[number + 1].cell_type == "markdown"
+            else ""
+        )
         if cell.cell_type == "code" and not silent and not re.match(r"[^#:(`|\s]", following):
             yield f"cell {number} is not followed by a sentence"
 
 
 def code_style(page: Page) -> Iterator[str]:
-    """No `;` at a cell's end, no magics, few imports, a seed in each call and no generator that travels between cells."""
+    """No `;` at a cell's end, no magics, few imports, a seed in each call, no generator that travels between cells."""
     generators: dict[str, int] = {}
     for number, cell in enumerate(page.source.cells):
         if cell.cell_type != "code" or "remove-cell" in tags(cell):
@@ -200,17 +234,34 @@ def code_style(page: Page) -> Iterator[str]:
         tree = ast.parse(cell.source)
         yield from (f"cell {number} {problem}" for problem in code_problems(tree))
         names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-        assigned = {t.id: node.value for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)}
+        assigned = {
+            t.id: node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign)
+            for t in node.targets
+            if isinstance(t, ast.Name)
+        }
         if shared := [name for name in names - set(assigned) if name in generators]:
-            yield f"cell {number} uses the generator {shared[0]} of cell {generators[shared[0]]}: results would depend on the order of cells"
-        made = {name for name, value in assigned.items() if isinstance(value, ast.Call) and ast.unparse(value.func).endswith("default_rng")}
+            where = f"the generator {shared[0]} of cell {generators[shared[0]]}"
+            yield f"cell {number} uses {where}: results would depend on the order of cells"
+        made = {
+            name
+            for name, value in assigned.items()
+            if isinstance(value, ast.Call) and ast.unparse(value.func).endswith("default_rng")
+        }
         generators.update(dict.fromkeys(made, number))
 
 
 def code_problems(tree: ast.Module) -> Iterator[str]:
     """What a cell may not do: import book machinery, read a clock, draw without a seed."""
     for node in ast.walk(tree):
-        modules = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module] if isinstance(node, ast.ImportFrom) else []
+        modules = (
+            [a.name for a in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
         if odd := [name for name in modules if name.split(".")[0] not in IMPORTS]:
             yield f"imports {odd[0]}, which no page needs"
         if isinstance(node, ast.Call):
@@ -225,7 +276,12 @@ def directive_kinds(page: Page) -> Iterator[str]:
     for directive in page.directives:
         if directive.name not in DIRECTIVES:
             yield f"the directive {directive.name} is not one the course uses"
-        elif directive.fence.startswith("`") and directive.name not in ("glossary", "bibliography", "eval-rst", "code-block"):
+        elif directive.fence.startswith("`") and directive.name not in (
+            "glossary",
+            "bibliography",
+            "eval-rst",
+            "code-block",
+        ):
             yield f"the directive {directive.name} uses backticks: write ::: so that Jupyter shows its text"
 
 
@@ -233,11 +289,12 @@ def citations(page: Page) -> Iterator[str]:
     """A citation names author and year in words, for readers in Jupyter: Aronszajn (1950) {cite}`aronszajn1950`."""
     for match in re.finditer(r"(\S*)\s*\{cite\}`", page.prose):
         if not match[1].rstrip(",;").endswith(")"):
-            yield f"a citation is not written `Author (year) {{cite}}…`: …{page.prose[max(0, match.start() - 40) : match.end()]}"
+            found = page.prose[max(0, match.start() - 40) : match.end()]
+            yield f"a citation is not written `Author (year) {{cite}}…`: …{found}"
 
 
 def pair(page: Page) -> Iterator[str]:
-    """The notebook is the .md executed: the same cells with the same metadata, each code cell with its execution count."""
+    """The notebook is the .md executed: the same cells with the same metadata."""
     if not page.ipynb.exists():
         yield "has no notebook: run `make notebooks`"
         return
@@ -246,7 +303,8 @@ def pair(page: Page) -> Iterator[str]:
     if len(stored) != len(wanted):
         yield f"the notebook has {len(stored)} cells, the .md {len(wanted)}: run `make notebooks`"
     if different := [number for number, (a, b) in enumerate(zip(stored, wanted, strict=False)) if a != b]:
-        yield f"cell {different[0]} differs between the .md and the notebook ({len(different)} do): run `make notebooks`"
+        count = len(different)
+        yield f"cell {different[0]} differs between the .md and the notebook ({count} do): run `make notebooks`"
     kept = {key: page.source.metadata[key] for key in ("kernelspec", "course") if key in page.source.metadata}
     if {key: page.notebook.metadata.get(key) for key in kept} != kept:
         yield "the front matter differs between the .md and the notebook: run `make notebooks`"
@@ -260,7 +318,9 @@ def outputs(page: Page) -> Iterator[str]:
         for output in cell.get("outputs", []):
             if output.output_type == "error" or output.get("name") == "stderr":
                 yield f"cell {number} stores an error or a warning"
-            if odd := [mime for mime in output.get("data", {}) if "html" in mime or "javascript" in mime or "svg" in mime]:
+            if odd := [
+                mime for mime in output.get("data", {}) if "html" in mime or "javascript" in mime or "svg" in mime
+            ]:
                 yield f"cell {number} stores {odd[0]}"
     if (kilobytes := page.ipynb.stat().st_size / 1000) > MAX_KILOBYTES:
         yield f"the notebook has {kilobytes:.0f} kB, the limit is {MAX_KILOBYTES}"
@@ -280,7 +340,17 @@ def printed_numbers(page: Page) -> Iterator[str]:
 
 
 EVERY: tuple[Rule, ...] = (directive_kinds, citations, printed_numbers)
-NOTEBOOK: tuple[Rule, ...] = (pair, outputs, bootstrap, front_matter, cell_tags, labels, figure_metadata, followed_by_prose, code_style)
+NOTEBOOK: tuple[Rule, ...] = (
+    pair,
+    outputs,
+    bootstrap,
+    front_matter,
+    cell_tags,
+    labels,
+    figure_metadata,
+    followed_by_prose,
+    code_style,
+)
 CHAPTER: tuple[Rule, ...] = (headings, size, objectives_met, quiz, live_cell, key_cell, exercise_blocks)
 
 

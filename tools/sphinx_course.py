@@ -1,7 +1,7 @@
-"""A Sphinx extension for the back matter: the API, read from the source without importing it, and the table of run times.
+"""A Sphinx extension for the back matter: the API, read from the source without importing it, and the run times.
 
-``.. companion-module:: kernels`` shows a module's docstring and its public functions and classes; ``.. run-times::`` shows book/back/run-times.json.
-The site must build where torch is not installed, so nothing of the package is imported.
+``.. companion-module:: kernels`` shows a module's docstring and its public functions and classes; ``.. run-times::``
+shows book/back/run-times.json. The site must build where torch is not installed, so nothing of the package is imported.
 """
 
 from __future__ import annotations
@@ -32,11 +32,15 @@ def public(nodes: list[ast.stmt]) -> list[Definition]:
 
 
 def signature(node: Definition) -> str:
-    """Name and arguments without annotations, which the docstring spells out; a class shows its constructor or its fields."""
+    """Name and arguments without annotations, which the docstring spells out; a class shows its constructor."""
     if isinstance(node, ast.FunctionDef):
         return f"{node.name}({arguments(node)})"
     init = next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
-    fields = [f"{n.target.id}={ast.unparse(n.value)}" if n.value else n.target.id for n in node.body if isinstance(n, ast.AnnAssign)]
+    fields = [
+        f"{n.target.id}={ast.unparse(n.value)}" if n.value else n.target.id
+        for n in node.body
+        if isinstance(n, ast.AnnAssign)
+    ]
     return f"{node.name}({arguments(init) if init else ', '.join(f for f in fields if not f.startswith('_'))})"
 
 
@@ -52,14 +56,22 @@ def arguments(node: ast.FunctionDef) -> str:
 def docstring(node: ast.AST) -> list[str]:
     """The docstring as RST. Its formulas write norms as |x|, which RST would take for a substitution."""
     lines = str(NumpyDocstring(ast.get_docstring(node) or "", NAPOLEON)).splitlines()
-    return [line if line.lstrip().startswith((">>>", "...")) else "".join(p if LITERAL.match(p) else p.replace("|", r"\|") for p in LITERAL.split(line)) for line in lines]
+    return [line if line.lstrip().startswith((">>>", "...")) else escaped(line) for line in lines]
+
+
+def escaped(line: str) -> str:
+    return "".join(part if LITERAL.match(part) else part.replace("|", r"\|") for part in LITERAL.split(line))
 
 
 def definition(node: Definition, module: str, kind: str | None = None) -> list[str]:
     """The RST of one object: a py: directive, its docstring, and a class's public methods and properties."""
     is_class = isinstance(node, ast.ClassDef)
     kind = kind or ("class" if is_class else "function")
-    lines = [f".. py:{kind}:: {signature(node) if kind != 'property' else node.name}", *([f"   :module: {module}"] if kind in ("class", "function") else []), ""]
+    lines = [
+        f".. py:{kind}:: {signature(node) if kind != 'property' else node.name}",
+        *([f"   :module: {module}"] if kind in ("class", "function") else []),
+        "",
+    ]
     inner = docstring(node)
     for member in public(node.body) if is_class else []:
         is_property = "property" in {ast.unparse(decorator) for decorator in member.decorator_list}

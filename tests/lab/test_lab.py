@@ -1,4 +1,5 @@
-"""A reader's copy of a page in JupyterLab: it opens in a real browser, every cell runs, and prints what the book shows."""
+"""A reader's copy of a page in JupyterLab: it opens in a real browser, every cell runs, and prints what the book
+shows."""
 
 import os
 import socket
@@ -25,21 +26,6 @@ RUN_ALL = """async () => {
 
 
 @pytest.fixture(scope="module")
-def browser():
-    chromium = course.find_browser()
-    if chromium is None:
-        assert not os.environ.get("CI"), "CI must have a browser: see .ci/run"
-        pytest.skip("no Chromium or Chrome here: `make doctor` says what to do")
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=flags)
-        yield running
-        running.close()
-
-
-@pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """JupyterLab over copies of the pages, as `make lab` starts it, with settings of its own; yields its address."""
     folder = tmp_path_factory.mktemp("lab")
@@ -49,9 +35,25 @@ def lab(tmp_path_factory):
         port = free.getsockname()[1]
     names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")
     environment = {**os.environ, **{name: str(folder / name.lower()) for name in names}, "PYTHONPATH": str(course.ROOT)}
-    options = [f"--ServerApp.root_dir={folder / 'work'}", "--no-browser", "--allow-root", "--IdentityProvider.token=", f"--ServerApp.port={port}"]
-    command = [sys.executable, "-m", "jupyterlab", *options, "--LabApp.expose_app_in_browser=True", "--ServerApp.disable_check_xsrf=True"]
-    with (folder / "log").open("w") as log, subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log) as server:
+    options = [
+        f"--ServerApp.root_dir={folder / 'work'}",
+        "--no-browser",
+        "--allow-root",
+        "--IdentityProvider.token=",
+        f"--ServerApp.port={port}",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        *options,
+        "--LabApp.expose_app_in_browser=True",
+        "--ServerApp.disable_check_xsrf=True",
+    ]
+    with (
+        (folder / "log").open("w") as log,
+        subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log) as server,
+    ):
         address = f"http://127.0.0.1:{port}"
         try:
             wait_for(f"{address}/api", server, folder / "log")
@@ -78,8 +80,8 @@ def texts(cell):
     return ["".join(text) for text in outputs]
 
 
-def test_a_copy_runs_in_lab_and_prints_what_the_book_shows(lab, browser):
-    tab = browser.new_page()
+def test_a_copy_runs_in_lab_and_prints_what_the_book_shows(lab, chromium):
+    tab = chromium.new_page()
     tab.goto(f"{lab}/lab/tree/{PAGE}.ipynb")
     tab.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
     cells = [cell for cell in tab.evaluate(RUN_ALL) if cell["cell_type"] == "code"]
@@ -91,8 +93,8 @@ def test_a_copy_runs_in_lab_and_prints_what_the_book_shows(lab, browser):
     assert [texts(cell) for cell in cells] == [texts(cell) for cell in stored]
 
 
-def test_lab_typesets_theorems_and_mathematics(lab, browser):
-    tab = browser.new_page()
+def test_lab_typesets_theorems_and_mathematics(lab, chromium):
+    tab = chromium.new_page()
     tab.goto(f"{lab}/lab/tree/{PAGE}.ipynb")
     tab.wait_for_selector(".jp-MarkdownCell .katex, .jp-MarkdownCell mjx-container", timeout=60_000)
     tab.wait_for_selector(".jp-MarkdownCell >> text=Theorem", timeout=60_000)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
-import shutil
 import threading
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +13,6 @@ import pytest
 
 from tools.build import build_book
 
-FLAGS = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update"
 TYPESET = """async () => {
   const late = new Promise((_, fail) => setTimeout(() => fail(new Error("formulas not typeset in 30 s")), 30_000));
   if (document.querySelector(".math")) await Promise.race([MathJax.startup.promise, late]);
@@ -26,22 +23,6 @@ TYPESET = """async () => {
 @pytest.fixture(scope="session")
 def html() -> Path:
     return build_book()
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """A headless Chromium: COURSE_CHROMIUM, or one on PATH. On CI a missing one is a failure."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = os.environ.get("COURSE_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        reason = f"no browser: set COURSE_CHROMIUM or install one of {', '.join(names)}"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS.split())
-        yield browser
-        browser.close()
 
 
 class Quiet(SimpleHTTPRequestHandler):

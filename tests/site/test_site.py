@@ -94,7 +94,9 @@ def test_keyboard(visit):
     tab = visit(PAGES[0])
     tab_until(tab, "#pst-skip-link a", limit=1)
     ink, paper = (tab.evaluate(f"getComputedStyle(document.{node}).color") for node in ("body", "activeElement"))
-    assert paper == tab.evaluate("getComputedStyle(document.body).backgroundColor") != ink, "the skip link is not legible"
+    assert paper == tab.evaluate("getComputedStyle(document.body).backgroundColor") != ink, (
+        "the skip link is not legible"
+    )
     tab.keyboard.press("Enter")
     assert urlsplit(tab.url).fragment == "main-content"
     tab.reload()
