@@ -34,6 +34,7 @@ MIN_PYTHON = (3, 11)
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 EXTRAS = {"book": "book", "all": "book,lab,notebooks,sklearn,test,torch"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PAUSE = 0.2 if sys.stdout.isatty() else 15  # seconds between two lines of progress
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 
 
@@ -88,19 +89,17 @@ def make_venv(venv: Path) -> None:
 
 def pip(venv: Path, what: str, *arguments: str) -> None:
     """pip install, with one line of progress and the whole log in the environment's folder."""
-    command = [str(python_of(venv)), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", *arguments]
+    options = ["--no-input", "--no-compile", "--disable-pip-version-check"]
+    command = [str(python_of(venv)), "-m", "pip", "install", *options, *arguments]
     log, start, shown, count = venv / "install.log", time.monotonic(), 0.0, 0
-    with (
-        log.open("a") as file,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
-    ):
-        for line in process.stdout:
-            file.write(line)
-            count += line.startswith("Collecting")
-            step = line.strip().split(" (")[0] if line.startswith(("Collecting", "Installing", "  Downloading")) else ""
-            if step and time.monotonic() - shown > (0.2 if sys.stdout.isatty() else 15):
-                shown = time.monotonic()
-                progress(f"{what}: {count} packages, {shown - start:.0f} s, {step[:60]}")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        with log.open("a") as file:
+            for line in process.stdout:
+                file.write(line)
+                count += line.startswith("Collecting")
+                if line.startswith(("Collecting", "Installing", "  Downloading")) and time.monotonic() - shown > PAUSE:
+                    shown = time.monotonic()
+                    progress(f"{what}: {count} packages, {shown - start:.0f} s, {line.strip().split(' (')[0][:60]}")
     progress("")
     if process.returncode:
         tail = "".join(log.read_text().splitlines(keepends=True)[-15:])

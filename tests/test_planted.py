@@ -46,13 +46,14 @@ def run(command, folder):
     environment |= {
         "PYTHONPATH": str(folder),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "GIT_CEILING_DIRECTORIES": str(folder.parent),
     }
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
 def run_tests(nodes, folder):
-    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-rfE", "--tb=line", "--rootdir", str(folder)]
+    options = ["-q", "-p", "no:cacheprovider", "-rfE", "--tb=line", "--rootdir", str(folder)]
     return run([sys.executable, "-m", "pytest", *options, *nodes], folder)
 
 
