@@ -41,11 +41,10 @@ def copy_of_the_tree(folder):
 
 
 def run(command, folder):
-    """Run a command that sees the copy and nothing of the original: no repository around it, no bytecode of it."""
+    """Run a command that sees the copy and nothing of the original: no repository around it."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "PYTEST_", "COV_"))}
     environment |= {
         "PYTHONPATH": str(folder),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "GIT_CEILING_DIRECTORIES": str(folder.parent),
     }

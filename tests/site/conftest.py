@@ -42,6 +42,11 @@ def site(html):
     thread.join()
 
 
+def left_behind(request) -> bool:
+    """Whether a request ended because its page was left: no fault of the page."""
+    return request.failure == "net::ERR_ABORTED"
+
+
 @pytest.fixture
 def visit(chromium, site):
     """``visit(url, width=..., scheme=...)`` opens a page and waits for its formulas; ``visit.faults`` lists faults."""
@@ -54,7 +59,7 @@ def visit(chromium, site):
         tab.on("console", lambda message: message.type == "error" and fault("console", message.text))
         tab.on("pageerror", lambda error: fault("script", str(error)))
         tab.on("request", lambda r: r.url.startswith((home, "data:", "blob:")) or fault("request elsewhere", r.url))
-        tab.on("requestfailed", lambda request: fault("request failed", request.url))
+        tab.on("requestfailed", lambda r: left_behind(r) or fault("request failed", r.url))
         tab.on("response", lambda answer: answer.status >= 400 and fault(f"status {answer.status}", answer.url))
 
     def visit(url, width=1280, scheme="light"):
