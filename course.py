@@ -150,17 +150,17 @@ def bench_environment() -> Path:
     return python_of(venv)
 
 
-def run(python: Path, *arguments: str, **variables: str) -> int:
-    """Run a module of the project, one BLAS thread, and return its exit code."""
+def run(python: Path, *arguments: str) -> int:
+    """Run a module or script of the project and return its exit code."""
     names = {
-        "PYTHONHASHSEED": "0",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        "PYTHONPATH": str(ROOT),
         **ONE_THREAD,
-        **variables,
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "",  # pip was told not to compile, so the first import must
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
     }
-    path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run([str(python), *arguments], cwd=ROOT, env={**os.environ, **names, "PATH": path}).returncode
+    return subprocess.run([str(python), *arguments], cwd=ROOT, env={**os.environ, **names}).returncode
 
 
 def say(text: str) -> None:
