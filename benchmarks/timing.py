@@ -28,6 +28,7 @@ def interleaved(competitors: dict[str, Callable[[], object]], rounds: int) -> di
             call()
             if i:
                 seconds[name].append(time.process_time() - start)
+        print(f"\r{' | '.join(competitors)}: round {i} of {rounds}", end="\n" if i == rounds else "", flush=True)
     return seconds
 
 
