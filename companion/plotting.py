@@ -184,11 +184,14 @@ def three_views(X: np.ndarray, labels: np.ndarray, K: np.ndarray, Phi: np.ndarra
         for value, colour, marker in ((-1, "rust", "o"), (1, "blue", "^")):
             chosen = labels == value
             ax.scatter(points[chosen, 0], points[chosen, 1], s=11, color=PALETTE[colour], marker=marker, linewidths=0)
-    left.set(title="points", xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
+    left.set(title="points", xlabel="$x_1$", ylabel="$x_2$")
     matrix(middle, K, "Gram matrix")
     gap = (Phi[labels < 0, 0].max() + Phi[labels > 0, 0].min()) / 2
     right.axvline(gap, color=PALETTE["ink"], linestyle="--", linewidth=1.0)
     right.set(title="points from the matrix", xlabel=r"$\phi_1$", ylabel=r"$\phi_2$")
+    left.set_aspect("equal", adjustable="datalim")
+    right.set_aspect("equal", adjustable="datalim")
+    fig.get_layout_engine().set(wspace=0.08)
     return fig
 
 
