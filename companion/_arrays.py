@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from hashlib import sha256
+from numbers import Integral
 from typing import Any
 
 import array_api_compat as compat
@@ -78,6 +79,11 @@ def parameter_values(value: Any) -> np.ndarray | None:
     return host(value) if checks_values(value) else None
 
 
+def rounded(values: np.ndarray, like: Array) -> np.ndarray:
+    """The values of a parameter in the dtype of a data argument, as `follow` casts them."""
+    return values.astype(_dtype_name(like))
+
+
 def data(name: str, value: Any, ndim: tuple[int, ...] = (2,)) -> tuple[Array, Any]:
     """Convert and check one data argument.
 
@@ -100,7 +106,8 @@ def data(name: str, value: Any, ndim: tuple[int, ...] = (2,)) -> tuple[Array, An
     Raises
     ------
     TypeError, ValueError
-        If it is not a finite, dense, non-empty array of real numbers with one of the allowed numbers of axes.
+        If it is not a finite, dense, non-empty array of real numbers with one of the allowed numbers of axes, or
+        holds an integer of more than 2**53 in size.
     """
     x = _as_array(name, value)
     _checks.shape(name, tuple(x.shape), ndim)
@@ -140,8 +147,7 @@ def follow(value: Any, like: Array) -> Array:
         return value.to(dtype=like.dtype, device=like.device)
     if compat.is_torch_array(value) and value.requires_grad:
         _checks.on_host("a parameter that goes with NumPy data", "a tensor that requires grad", "parameter.detach()")
-    values = host(value).astype(_dtype_name(like))
-    return namespace(like).asarray(values, device=compat.device(like))
+    return namespace(like).asarray(rounded(host(value), like), device=compat.device(like))
 
 
 def _as_array(name: str, value: Any) -> Array:
@@ -152,6 +158,8 @@ def _as_array(name: str, value: Any) -> Array:
         _checks.not_an_array(name, value)
     xp = namespace(value)
     if xp.isdtype(value.dtype, ("bool", "integral")):
+        if checks_values(value):
+            _exact(name, host(value))
         return xp.astype(value, xp.float64)
     _checks.dtype(name, _dtype_name(value))
     return value
@@ -161,17 +169,28 @@ def _from_host(name: str, value: Any) -> np.ndarray:
     if hasattr(value, "isna") and hasattr(value, "columns"):
         _checks.no_missing_columns(name, list(value.columns[value.isna().any(axis=0).to_numpy()]))
     try:
-        x = np.asarray(value)
-        if x.dtype == object:
-            x = _numbers(name, x)
+        given = np.asarray(value)
+        x = _numbers(given) if given.dtype == object else given
     except (ValueError, TypeError, RuntimeError) as error:
         _checks.unreadable(name, error)
+    if not isinstance(value, np.ndarray) and given.dtype.kind == "f" and np.any(np.abs(given) >= 2**53):
+        # lists and data frames may hold integers beside floats
+        given = np.asarray(value.astype(object) if hasattr(value, "columns") else value, dtype=object)
+    _exact(name, given)
     if x.dtype.kind not in "biuf":
         _checks.dtype(name, x.dtype.name)
     return x.astype(x.dtype.newbyteorder("="), copy=False)
 
 
-def _numbers(name: str, x: np.ndarray) -> np.ndarray:
+def _exact(name: str, x: np.ndarray) -> None:
+    """Refuse integers that float64 would change: in an integer array, or as objects."""
+    if x.dtype == object:
+        x = np.array([v for v in x.flat if isinstance(v, Integral)], object)
+    if x.size and (x.dtype == object or (x.dtype.kind in "iu" and x.itemsize == 8)):
+        _checks.exact_integers(name, int(x.min()), int(x.max()))
+
+
+def _numbers(x: np.ndarray) -> np.ndarray:
     strings = [v for v in x.flat if isinstance(v, str | bytes)]
     if strings:
         raise ValueError(f"the string {strings[0]!r}")

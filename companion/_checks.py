@@ -40,7 +40,7 @@ class NumericalWarning(RuntimeWarning):
 
 def fail(name: str, expected: str, got: str, fix: str, error: type[Exception] = ValueError) -> NoReturn:
     """Raise ``error`` with a message in the form of the house."""
-    raise error(f"{name} must be {expected}; got {got}. {fix}")
+    raise error(f"{name} must be {expected}; got {got}. {fix}".rstrip())
 
 
 def dense(name: str, value: Any) -> None:
@@ -109,9 +109,22 @@ def finite(name: str, ok: np.ndarray) -> None:
         fail(name, "finite", got, "Drop or impute them.")
 
 
+def exact_integers(name: str, smallest: int, largest: int) -> None:
+    """Refuse integers of more than 2**53 in size, neighbours of which become the same float64."""
+    if largest > 2**53 or smallest < -(2**53):
+        got = str(largest if largest > 2**53 else smallest)
+        fix = f"Subtract an offset, or round on purpose: numpy.asarray({name}, dtype=float)."
+        fail(name, "made of integers from -2**53 to 2**53, which float64 holds exactly", got, fix)
+
+
 def no_overflow(name: str, largest: float, fix: str) -> NoReturn:
     """Refuse to return a result that left the range of its dtype; ``largest`` is that range."""
     fail(name, f"within the range of its dtype (up to {largest:.3g})", "an overflow", fix)
+
+
+def no_underflow(name: str, smallest: float, fix: str) -> NoReturn:
+    """Refuse to return a result that lost its digits below ``smallest``, the smallest normal number of its dtype."""
+    fail(name, f"within the range of its dtype (normal from {smallest:.3g})", "an underflow", fix)
 
 
 def same_features(name_x: str, x: tuple[int, ...], name_y: str, y: tuple[int, ...]) -> None:
@@ -151,6 +164,13 @@ def positive(name: str, values: np.ndarray, *, allow_zero: bool = False, why: st
     ok = np.isfinite(values) & ((values >= 0) if allow_zero else (values > 0))
     if not ok.all():
         fail(name, expected, repr(values.tolist()), why)
+
+
+def positive_when_rounded(name: str, values: np.ndarray, rounded: np.ndarray) -> None:
+    """Refuse a positive parameter that becomes zero in the dtype of the computation, that of ``rounded``."""
+    if not (rounded > 0).all():
+        got = f"{values.tolist()!r}, which rounds to zero"
+        fail(name, f"positive in {rounded.dtype.name}", got, f"Use float64 data or a larger {name}.")
 
 
 def per_feature(name: str, got: tuple[int, ...], n_features: int) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from companion import _checks
 from companion._arrays import Seed, generator
 
 
@@ -34,10 +35,16 @@ def moons(n: int, *, noise: float = 0.3, rng: Seed = None) -> tuple[np.ndarray, 
     y : ndarray of shape (n,)
         Labels -1.0 and +1.0.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If n is not an integer of at least 2, or noise is not a non-negative finite number.
+
     Notes
     -----
     The layout of scikit-learn's ``make_moons``, with angles drawn uniformly instead of placed on a grid.
     """
+    _check(n, noise)
     random = generator(rng, "datasets.moons")
     y = halves(n)
     angle = random.uniform(0, np.pi, n)
@@ -65,7 +72,13 @@ def rings(n: int, *, noise: float = 0.1, rng: Seed = None) -> tuple[np.ndarray, 
     X : ndarray of shape (n, 2)
     y : ndarray of shape (n,)
         Labels -1.0 and +1.0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If n is not an integer of at least 2, or noise is not a non-negative finite number.
     """
+    _check(n, noise)
     random = generator(rng, "datasets.rings")
     y = halves(n)
     radius = np.where(y < 0, 1.0, 2.0) + noise * random.standard_normal(n)
@@ -92,7 +105,13 @@ def wave(n: int, *, noise: float = 0.25, rng: Seed = None) -> tuple[np.ndarray, 
         Positions, in increasing order.
     y : ndarray of shape (n,)
         ``wave_mean(X)`` plus noise.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If n is not an integer of at least 2, or noise is not a non-negative finite number.
     """
+    _check(n, noise)
     random = generator(rng, "datasets.wave")
     X = np.sort(random.uniform(-3, 3, (n, 1)), axis=0)
     return X, wave_mean(X) + noise * random.standard_normal(n)
@@ -107,3 +126,8 @@ def wave_mean(X: np.ndarray) -> np.ndarray:
 def halves(n: int) -> np.ndarray:
     """Labels of two classes: n // 2 times -1.0, then +1.0; shape (n,)."""
     return np.where(np.arange(n) < n // 2, -1.0, 1.0)
+
+
+def _check(n: int, noise: float) -> None:
+    _checks.integer("n", n, minimum=2)
+    _checks.positive("noise", np.asarray(noise), allow_zero=True, why="It is a standard deviation.")

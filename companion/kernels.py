@@ -328,7 +328,8 @@ class Stationary(Kernel):
     Raises
     ------
     ValueError
-        If a lengthscale is not positive and finite, or their number is not the number of features.
+        If a lengthscale is not positive and finite, or their number is not the number of features; on a call, if it
+        rounds to zero in the dtype of X.
     """
 
     lengthscale: Any = 1.0
@@ -342,6 +343,10 @@ class Stationary(Kernel):
         return _ones_like_rows(X)
 
     def _lengthscale(self, X: Array) -> Array:
+        values = _arrays.parameter_values(self.lengthscale)
+        if values is not None:  # it may have been set since the constructor checked it
+            _checks.positive("lengthscale", values, ndim=1)
+            _checks.positive_when_rounded("lengthscale", values, _arrays.rounded(values, X))
         lengthscale = _arrays.follow(self.lengthscale, X)
         _checks.per_feature("lengthscale", tuple(lengthscale.shape), X.shape[1])
         return lengthscale
@@ -362,7 +367,8 @@ class Gaussian(Stationary):
     Raises
     ------
     ValueError
-        If a lengthscale is not positive and finite, or their number is not the number of features.
+        If a lengthscale is not positive and finite, or their number is not the number of features; on a call, if it
+        rounds to zero in the dtype of X.
 
     Notes
     -----

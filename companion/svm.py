@@ -95,8 +95,8 @@ def solve_ridge(K: Any, y: Any, *, penalty: float = 1.0) -> RidgeSolution:
     Raises
     ------
     TypeError, ValueError
-        If K or y is not a finite real NumPy array (or list) of a matching shape, K is not symmetric, or penalty is
-        negative.
+        If K or y is not a finite real NumPy array (or list) of a matching shape, K is not symmetric, penalty is
+        negative, or the coefficients do not fit the dtype of K.
     NotPSDError
         If K has an eigenvalue below -n·eps·|K|, or K + penalty I is singular to rounding.
 
@@ -121,10 +121,13 @@ def solve_ridge(K: Any, y: Any, *, penalty: float = 1.0) -> RidgeSolution:
     K, y, eps = K.astype(np.float64, copy=False), y.astype(np.float64, copy=False), float(np.finfo(dtype).eps)
     norm = _norm_of_symmetric(K, tolerance=100 * eps)
     _require_psd(K, len(K) * eps * norm)
-    coef = _solve(K, y, float(penalty), norm).astype(dtype)
-    residual = _residual(K, y, float(penalty), coef)
+    _, exponent = np.frexp(np.abs(y).max(axis=0))  # columns scaled by a power of 2 cannot overflow, nor round
+    y = np.ldexp(y, -exponent)
+    coef = _rounded(_solve(K, y, float(penalty), norm), exponent, dtype)
+    residual = _residual(K, y, float(penalty), np.ldexp(coef.astype(np.float64), -exponent))
     converged = residual <= (1e-6 if dtype == np.float64 else 1e-3)
     if not converged:
+        _require_digits(coef, y)
         message = f"The relative residual of the ridge system is {residual:.1g}, not small: raise {penalty=}."
         warnings.warn(message, NumericalWarning, stacklevel=2)
     return RidgeSolution(coef, residual, converged)
@@ -156,6 +159,22 @@ def _solve(K: np.ndarray, y: np.ndarray, penalty: float, norm: float) -> np.ndar
     if info or rcond < np.finfo(np.float64).eps:
         _checks.singular("K + penalty I", penalty, _smallest_eigenvalue(K) + penalty)
     return lapack.dpotrs(factor, y, lower=1)[0]
+
+
+def _rounded(scaled: np.ndarray, exponent: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """scaled · 2^exponent in the dtype of the result."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        coef = np.ldexp(scaled, exponent).astype(dtype)
+    if not np.isfinite(coef).all():
+        _checks.no_overflow("coef", float(np.finfo(dtype).max), "Scale y down, raise penalty, or use a float64 K.")
+    return coef
+
+
+def _require_digits(coef: np.ndarray, y: np.ndarray) -> None:
+    """Refuse a column that is subnormal throughout: it is the dtype that spoils the residual, not the system."""
+    tiny = float(np.finfo(coef.dtype).tiny)
+    if np.any((np.abs(coef).max(axis=0) < tiny) & y.any(axis=0)):
+        _checks.no_underflow("coef", tiny, "Scale y up, or use a float64 K.")
 
 
 def _cholesky(K: np.ndarray, shift: float) -> tuple[np.ndarray, int]:

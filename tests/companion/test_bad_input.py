@@ -5,7 +5,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from companion import _arrays, _checks
+from companion import _arrays, _checks, datasets
 from companion.kernels import Constant, Gaussian, Polynomial
 
 KERNELS = [Gaussian(), Polynomial(2), Gaussian() + 2.0 * Polynomial(1)]
@@ -66,6 +66,31 @@ NOT_NUMBERS = {
     "none-inside": ([[1.0, None]], ValueError, r"X must be finite; .* index \(0, 1\)"),
     "B2-34-masked": (np.ma.array([[1.0, 2.0]], mask=[[0, 1]]), ValueError, "without masked entries; got 1 masked."),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [2**53 + 1, -(2**53) - 1, -(2**63), 2**64 - 1, 10**30])
+def test_b2_14_integers_that_float64_would_change_are_refused(value):
+    message = rf"X must be made of integers from -2\*\*53 to 2\*\*53, .* got {value}. Subtract an offset"
+    for bad in ([[0], [value]], [[0.5], [value]], np.array([[value]]), np.array([[0], [value]], object)):
+        with pytest.raises(ValueError, match=message):
+            Gaussian()(bad)
+
+
+def test_b2_14_big_integers_in_a_data_frame():
+    pd = pytest.importorskip("pandas")
+    for dtype in ("int64", "Int64"):
+        with pytest.raises(ValueError, match="X must be made of integers .* got 9007199254740993"):
+            Gaussian()(pd.DataFrame({"height": [1.5], "id": pd.array([2**53 + 1], dtype=dtype)}))
+    huge = pd.DataFrame({"height": [1e30, 2.0**60]}, dtype="float32")
+    assert Gaussian()(huge).dtype == np.float32
+    np.testing.assert_array_equal(Gaussian()(huge), np.eye(2))
+
+
+def test_b2_14_integers_that_float64_would_change_are_refused_on_every_backend(xp):
+    limit = np.array([[-(2**53)], [2**53]])
+    np.testing.assert_array_equal(xp.numpy(Gaussian()(xp(limit))), np.eye(2))
+    with pytest.raises(ValueError, match="X must be made of integers .* got 9007199254740993"):
+        Gaussian()(xp(limit + 1))
 
 
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
@@ -221,6 +246,33 @@ def test_bad_lengthscales_are_refused_at_construction(bad, message):
         Gaussian(bad)
 
 
+def test_b2_24_a_lengthscale_that_rounds_to_zero_in_the_data_s_dtype(xp):
+    message = r"lengthscale must be positive in float32; got 1e-46, which rounds to zero. Use float64 data or a larger"
+    for call in (Gaussian(1e-46), Gaussian(1e-46).diag, Gaussian() + Gaussian(1e-46)):
+        with pytest.raises(ValueError, match=message):
+            call(xp(X, "float32"))
+    with pytest.raises(ValueError, match=r"got \[1.0, 1e-46, 1.0\], which rounds"):
+        Gaussian([1.0, 1e-46, 1.0])(xp(X, "float32"))
+    np.testing.assert_array_equal(xp.numpy(Gaussian(1e-46)(xp(X, "float64"))), np.eye(4))
+    np.testing.assert_array_equal(xp.numpy(Gaussian(1e-45)(xp(X, "float32"))), np.eye(4))
+
+
+@pytest.mark.parametrize(("bad", "message"), LENGTHSCALES.values(), ids=LENGTHSCALES.keys())
+def test_bad_lengthscales_set_after_construction_are_refused_on_a_call(bad, message):
+    kernel = Gaussian()
+    kernel.lengthscale = bad
+    for call in (kernel, kernel.diag):
+        with pytest.raises(ValueError, match="^lengthscale must be a positive finite number .*; " + message):
+            call(X)
+
+
+def test_lengthscales_on_a_device_are_read_only_when_asked():
+    torch = pytest.importorskip("torch")
+    assert Gaussian(torch.tensor(1e-46, device="meta")).diag(torch.zeros(2, 1, device="meta")).shape == (2,)
+    with pytest.raises(ValueError, match="which rounds to zero"):
+        Gaussian(1e-46).diag(torch.zeros(2, 1, device="meta"))
+
+
 def test_b2_25_wrong_number_of_lengthscales(xp):
     message = r"lengthscale must be a number or an array of shape \(3,\), one entry per feature of X; got shape \(2,\)"
     for call in (Gaussian([1.0, 2.0]), Gaussian([1.0, 2.0]).diag):
@@ -259,6 +311,33 @@ POLYNOMIALS = {
 def test_bad_polynomials_are_refused(bad, error, message):
     with pytest.raises(error, match=message):
         Polynomial(**bad)
+
+
+DATASETS = {
+    "n-0": ({"n": 0}, ValueError, "n must be an integer >= 2; got 0.$"),
+    "n-1": ({"n": 1}, ValueError, "n must be an integer >= 2; got 1.$"),
+    "n-2.5": ({"n": 2.5}, TypeError, r"n must be an integer >= 2; got 2.5. Use int\(n\)"),
+    "n-string": ({"n": "3"}, TypeError, "n must be an integer >= 2; got '3'"),
+    "n-True": ({"n": True}, TypeError, "n must be an integer >= 2; got True"),
+    "noise-nan": ({"noise": np.nan}, ValueError, "noise must be a non-negative finite number; got nan. It is a stand"),
+    "noise-inf": ({"noise": np.inf}, ValueError, "noise must be .*; got inf"),
+    "noise-negative": ({"noise": -0.1}, ValueError, "noise must be .*; got -0.1"),
+    "noise-string": ({"noise": "0.1"}, ValueError, "noise must be .*; got '0.1'"),
+    "noise-array": ({"noise": [0.1, 0.2]}, ValueError, r"noise must be .*; got shape \(2,\)"),
+}
+
+
+@pytest.mark.parametrize("make", [datasets.moons, datasets.rings, datasets.wave])
+@pytest.mark.parametrize(("bad", "error", "message"), DATASETS.values(), ids=DATASETS.keys())
+def test_bad_sizes_and_noise_of_data_sets_are_refused(make, bad, error, message):
+    with pytest.raises(error, match="^" + message):
+        make(**({"n": 4, "rng": 0} | bad))
+
+
+@pytest.mark.parametrize("make", [datasets.moons, datasets.rings, datasets.wave])
+def test_the_smallest_data_set_without_noise(make):
+    x, y = make(np.int64(2), noise=0, rng=0)
+    assert x.shape[0] == y.shape[0] == 2 and np.isfinite(x).all() and np.isfinite(y).all()
 
 
 def test_differences_of_kernels_are_refused():

@@ -189,3 +189,32 @@ def test_lists_and_integers_are_accepted():
 def test_float16_is_solved_in_float64_and_returned_in_float16():
     solution = solve_ridge(np.eye(3, dtype=np.float16), np.ones(3))
     assert solution.coef.dtype == np.float16 and solution.coef.tolist() == [0.5] * 3
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e200, 1e308])
+def test_b2_04_targets_of_any_size_give_scaled_coefficients_and_the_same_residual(scale):
+    X, y = problem(outputs=2)
+    K, y = Gaussian()(X), y / np.abs(y).max()
+    expected = solve_ridge(K, y, penalty=3.0)
+    solution = solve_ridge(K, y * [1.0, scale], penalty=3.0)
+    assert solution.converged and 0 < solution.residual < 1e-14
+    np.testing.assert_array_equal(solution.coef[:, 0], expected.coef[:, 0])
+    np.testing.assert_allclose(solution.coef[:, 1] / scale, expected.coef[:, 1], rtol=1e-9)
+
+
+OUT_OF_RANGE = {
+    "float64": (1e-5 * np.eye(2), 1e308, r"up to 1.8e\+308\); got an overflow. Scale y down"),
+    "float32": (np.eye(2, dtype=np.float32), 1e200, r"up to 3.4e\+38\); got an overflow. .* use a float64 K"),
+    "float16": (np.eye(2, dtype=np.float16), 1e5, r"up to 6.55e\+04\); got an overflow"),
+    "float32-underflow": (np.eye(2, dtype=np.float32), 1e-60, r"normal from 1.18e-38\); got an underflow. Scale y up"),
+    "float16-underflow": (np.eye(2, dtype=np.float16), 1e-7, r"normal from 6.1e-05\); got an underflow"),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("K", "scale", "message"), OUT_OF_RANGE.values(), ids=OUT_OF_RANGE.keys())
+def test_b2_16_coefficients_that_do_not_fit_the_dtype_of_k_are_an_error(K, scale, message):
+    for y in (scale * np.array([1.0, -1.0]), np.array([[1.0, scale], [1.0, -scale]])):
+        with pytest.raises(ValueError, match=r"^coef must be within the range of its dtype \(" + message):
+            solve_ridge(K, y, penalty=0.0)
