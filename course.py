@@ -35,6 +35,7 @@ TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 EXTRAS = {"book": "book", "all": "book,lab,notebooks,sklearn,test,torch"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PAUSE = 0.2 if sys.stdout.isatty() else 15  # seconds between two lines of progress
+UTF8 = {"encoding": "utf-8", "errors": "replace"}
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 
 
@@ -62,8 +63,8 @@ def check_python(version: tuple[int, ...] = sys.version_info[:2]) -> None:
 
 
 def fingerprint(*files: Path) -> str:
-    """What an environment was made from: it is stale when this changes."""
-    digest = hashlib.sha256(f"{sys.version_info[:2]} {os.environ.get('COURSE_TORCH_INDEX', '')}".encode())
+    """What an environment was made from, and where: it is stale when this changes."""
+    digest = hashlib.sha256(f"{ROOT} {sys.version_info[:2]} {os.environ.get('COURSE_TORCH_INDEX', '')}".encode())
     for file in files:
         digest.update(file.read_bytes())
     return digest.hexdigest()
@@ -74,15 +75,21 @@ def is_current(venv: Path, tier: str, mark: str) -> bool:
     return python_of(venv).exists() and any(s.exists() and s.read_text() == mark for s in stamps)
 
 
-def make_venv(venv: Path) -> None:
-    """Make `venv`, or make it anew when its Python is gone or is another version than the one that runs this."""
-    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    command = [str(python_of(venv)), "-c", "import sys; print(f'{sys.version_info[0]}.{sys.version_info[1]}')"]
+def is_usable(venv: Path, mark: str) -> bool:
+    """Whether installing may go on in `venv`: its Python is this one, has pip, and nothing there was made from else."""
+    code = "import pip, sys; print(sys.version_info[:2])"
     try:
-        if subprocess.run(command, capture_output=True, text=True).stdout.strip() == version:
-            return
+        answer = subprocess.run([str(python_of(venv)), "-c", code], capture_output=True, text=True).stdout.strip()
     except OSError:
-        pass
+        return False
+    return answer == str(sys.version_info[:2]) and all(stamp.read_text() == mark for stamp in venv.glob("*.stamp"))
+
+
+def make_venv(venv: Path, mark: str) -> None:
+    """Make `venv`, anew if it is stale or half made."""
+    if is_usable(venv, mark):
+        return
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     say(f"making {venv.name} with Python {version}")
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True)
 
@@ -92,8 +99,8 @@ def pip(venv: Path, what: str, *arguments: str) -> None:
     options = ["--no-input", "--no-compile", "--disable-pip-version-check"]
     command = [str(python_of(venv)), "-m", "pip", "install", *options, *arguments]
     log, start, shown, count = venv / "install.log", time.monotonic(), 0.0, 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        with log.open("a") as file:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **UTF8) as process:
+        with log.open("a", encoding="utf-8") as file:
             for line in process.stdout:
                 file.write(line)
                 count += line.startswith("Collecting")
@@ -102,7 +109,7 @@ def pip(venv: Path, what: str, *arguments: str) -> None:
                     progress(f"{what}: {count} packages, {shown - start:.0f} s, {line.strip().split(' (')[0][:60]}")
     progress("")
     if process.returncode:
-        tail = "".join(log.read_text().splitlines(keepends=True)[-15:])
+        tail = "".join(log.read_text(encoding="utf-8").splitlines(keepends=True)[-15:])
         raise CourseError(
             f"pip could not install the packages. The end of {log.relative_to(ROOT)}:\n{tail}\n"
             "Is there a network? Run the same command again."
@@ -128,7 +135,7 @@ def environment(tier: str) -> Path:
     check_python()
     mark = fingerprint(ROOT / "pyproject.toml", ROOT / "constraints.txt")
     if not is_current(VENV, tier, mark):
-        make_venv(VENV)
+        make_venv(VENV, mark)
         pins = ["-c", str(ROOT / "constraints.txt")]
         if tier == "all":
             pip(VENV, "torch", *pins, *torch_index(), "torch")
@@ -143,7 +150,7 @@ def bench_environment() -> Path:
     venv, requirements = ROOT / ".venv-bench", ROOT / "benchmarks" / "requirements.txt"
     mark = fingerprint(ROOT / "pyproject.toml", requirements)
     if not is_current(venv, "bench", mark):
-        make_venv(venv)
+        make_venv(venv, mark)
         pip(venv, "torch", "-c", str(requirements), *torch_index(), "torch")
         pip(venv, "peers", "-r", str(requirements), "-e", str(ROOT))
         (venv / "bench.stamp").write_text(mark)
@@ -207,7 +214,8 @@ def copy_pages(source: Path = ROOT / "book", target: Path = WORK) -> tuple[int, 
             kept += 1
         else:
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(page, place)
+            shutil.copyfile(page, place.with_suffix(".part"))
+            os.replace(place.with_suffix(".part"), place)  # all of it or nothing: what is there is never copied again
             copied += 1
     return copied, kept
 
@@ -224,7 +232,8 @@ def lab(arguments: list[str]) -> int:
 
 def bench(arguments: list[str]) -> int:
     python = bench_environment()
-    names = arguments or sorted(p.stem for p in (ROOT / "benchmarks").glob("*.py") if "def main(" in p.read_text())
+    scripts = [path for path in (ROOT / "benchmarks").glob("*.py") if "def main(" in path.read_text("utf-8")]
+    names = arguments or sorted(path.stem for path in scripts)
     for name in names:
         say(f"timing {name}")
         if code := run(python, f"benchmarks/{name}.py", f"benchmarks/results/{name}.json"):
@@ -266,15 +275,11 @@ def diagnose() -> list[tuple[str, str, str]]:
         "present",
         "missing; on Debian and Ubuntu: apt-get install python3-venv.",
     )
-    row(
-        free > 4,
-        "disk",
-        f"{free:.0f} GiB free",
-        f"{free:.1f} GiB free; the environment takes about 3 GiB. Free some space.",
-    )
-    row(os.access(ROOT, os.W_OK), "folder", "writable", "not writable; clone the project to a folder of your own.")
     mark = fingerprint(ROOT / "pyproject.toml", ROOT / "constraints.txt")
     missing = [tier for tier in EXTRAS if not is_current(VENV, tier, mark)]
+    few = f"{free:.1f} GiB free; the environment takes about 3 GiB. Free some space."
+    row(free > 4 or not missing, "disk", f"{free:.0f} GiB free", few)
+    row(os.access(ROOT, os.W_OK), "folder", "writable", "not writable; clone the project to a folder of your own.")
     row(
         not missing,
         "environment",
@@ -287,13 +292,7 @@ def diagnose() -> list[tuple[str, str, str]]:
     gpu, blind = gpu_name(), torch is not None and "usable True" not in torch
     row(gpu is not None, "GPU", gpu or "", "none; the course runs without one, the GPU tests are skipped.", "note")
     if gpu and blind:
-        rows.append(
-            (
-                "note",
-                "GPU",
-                "this torch cannot use it; set COURSE_TORCH_INDEX=default, delete .venv and run `make test`.",
-            )
-        )
+        rows.append(("note", "GPU", "this torch cannot use it; set COURSE_TORCH_INDEX=default and run `make test`."))
     browser = find_browser()
     row(
         browser is not None,
@@ -325,13 +324,17 @@ COMMANDS = {"book": book, "test": test, "notebooks": notebooks, "lab": lab, "ben
 
 
 def main(arguments: list[str]) -> int:
-    if not arguments or arguments[0] not in COMMANDS:
+    wants_help = not arguments or arguments[0] == "help" or {"-h", "--help"} & set(arguments)
+    if wants_help or arguments[0] not in COMMANDS:
         print(__doc__)
-        return 0 if arguments[:1] in ([], ["-h"], ["--help"], ["help"]) else 2
+        return 0 if wants_help else 2
     try:
         return COMMANDS[arguments[0]](arguments[1:])
     except CourseError as error:
         print(f"course: {error}", file=sys.stderr)
+        return 1
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"course: {error}. Is the disk full, or the folder read-only? `doctor` says more.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\ncourse: stopped; run the same command again to go on.", file=sys.stderr)

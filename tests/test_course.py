@@ -9,7 +9,7 @@ import course
 
 
 def test_help_names_every_command(capsys):
-    assert course.main([]) == 0
+    assert course.main([]) == 0 == course.main(["book", "--help"])
     text = capsys.readouterr().out
     assert [name for name in course.COMMANDS if name not in text] == []
 
@@ -81,6 +81,30 @@ def test_environment_without_python_is_stale(tmp_path):
     assert not course.is_current(tmp_path, "all", "mark")
 
 
+@pytest.fixture
+def real_venv(tmp_path):
+    """A folder whose python is this one, without a bin folder of its own to make."""
+    python = course.python_of(tmp_path)
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    return tmp_path
+
+
+def test_interrupted_install_goes_on_but_a_stale_or_half_made_environment_is_made_anew(real_venv, tmp_path):
+    assert course.is_usable(real_venv, "mark")
+    (real_venv / "book.stamp").write_text("mark")
+    assert course.is_usable(real_venv, "mark")
+    (real_venv / "book.stamp").write_text("another mark")
+    assert not course.is_usable(real_venv, "mark")
+    assert not course.is_usable(tmp_path / "nowhere", "mark")
+
+
+def test_an_environment_without_pip_is_made_anew(venv):
+    course.python_of(venv).write_text("#!/bin/sh\necho 'No module named pip' >&2; exit 1\n")
+    course.python_of(venv).chmod(0o755)
+    assert not course.is_usable(venv, "mark")
+
+
 def test_default_index_asks_no_other(monkeypatch):
     monkeypatch.setenv("COURSE_TORCH_INDEX", "default")
     assert course.torch_index() == []
@@ -108,12 +132,14 @@ def test_lab_never_overwrites_a_readers_page(tmp_path):
 def test_doctor_says_what_to_do(monkeypatch, capsys):
     monkeypatch.setattr(course, "find_browser", lambda: None)
     monkeypatch.setattr(course.shutil, "disk_usage", lambda _: course.shutil._ntuple_diskusage(0, 0, 2**30))
+    monkeypatch.setattr(course, "is_current", lambda *_: False)
     assert course.main(["doctor"]) == 1
     text = capsys.readouterr().out
     assert "WRONG  disk" in text and "Free some space" in text
     assert "note  browser" in text and "COURSE_CHROMIUM" in text
 
 
-def test_doctor_is_content_here(capsys):
+def test_doctor_is_content_here(capsys, monkeypatch):
+    monkeypatch.setattr(course, "is_current", lambda *_: True)
     assert course.main(["doctor"]) == 0
     assert "WRONG" not in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,11 @@ HTML = ROOT / "_build" / "html"
 
 
 def build_book(*options: str) -> Path:
-    """Build the site and return its folder. Raises when the build warns, or leaves out a page."""
+    """Build the site from nothing and return its folder. Raises when the build warns, or leaves out a page.
+
+    From nothing, because Sphinx repeats no warning about a page that it need not read again.
+    """
+    shutil.rmtree(HTML.parent, ignore_errors=True)
     command = [
         str(Path(sys.executable).parent / "jupyter-book"),
         "build",

@@ -17,7 +17,7 @@ from tools.pages import Page, tags
 LEVELS, KINDS = {"level-1", "level-2", "level-3"}, {"kind-paper", "kind-code", "kind-explore"}
 ANSWER = re.compile(r"^(?P<indent>[ ]*)### BEGIN SOLUTION\n.*?^[ ]*### END SOLUTION[ ]*$", re.M | re.S)
 SOLUTION_GATE = re.compile(r"^:::+\{solution-(start|end)\}[ ]*([\w-]*)", re.M)
-TRY = re.compile(r"^(?P<assignment>[ ]*\w+ = )(?P<value>.+?)(?P<comment>\s*# try: (?P<values>.+))$", re.M)
+TRY = re.compile(r"^(?P<assignment>[ ]*\w+(?:: ?\w+)? = )(?P<value>.+?)(?P<comment>\s*# try: (?P<values>.+))$", re.M)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def exercises(page: Page) -> list[Exercise]:
 def tries(cell) -> list[str]:
     """The values a live cell offers, as source text."""
     match = TRY.search(cell.source)
-    return [value.strip() for value in match["values"].split(",")] if match else []
+    return [repr(value) for value in ast.literal_eval(f"[{match['values']}]")] if match else []
 
 
 def with_value(source: str, value: str) -> str:
@@ -110,6 +110,7 @@ def namespace(page: Page, stop: int) -> dict:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
+    plt.show = lambda *_, **__: None  # Agg would warn that it cannot
     names: dict = {"__name__": "__main__"}
     for cell in page.source.cells[:stop]:
         if cell.cell_type == "code" and "remove-cell" not in tags(cell):
@@ -121,9 +122,10 @@ def namespace(page: Page, stop: int) -> dict:
 def passes(exercise: Exercise, code: str) -> bool:
     """Whether `code` in the place of the solution passes the exercise's check."""
     names = namespace(exercise.page, exercise.solution)
+    between = [c.source for c in exercise.page.code_cells_between(exercise.solution, exercise.check)]
     try:
-        exec(compile(code, "<answer>", "exec"), names)
-        exec(compile(exercise.cell(exercise.check), "<check>", "exec"), names)
+        for source in (code, *between, exercise.cell(exercise.check)):
+            exec(compile(source, "<exercise>", "exec"), names)
     except (AssertionError, NotImplementedError):
         return False
     return True

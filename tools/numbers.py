@@ -10,8 +10,17 @@ import re
 
 from tools.pages import Page
 
-TOKEN = re.compile(r"(?<![\w.,])[-−]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?:\s?[×%](?!\w))?(?![\w]|\.\d)")
-FENCED = re.compile(r"^(?P<fence>`{3,}|~{3,})[^\n]*\n.*?^(?P=fence)[ ]*$", re.M | re.S)
+TOKEN = re.compile(
+    r"(?<![A-Za-z0-9.,])(?<![A-Za-z0-9]_)"  # whole, and no index: x_1.5
+    r"[-−]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:(?<=\d)|(?=\.\d))(?:\.\d+)?(?:[eE][-+−]?\d+)?(?!\.?\d)"
+    r"(?:\s?(?:×(?!\s?[\d$])|x\b|%|per ?cent\b))?"
+)
+NAMED = re.compile(  # numbers that name or define something, and measure nothing
+    r"\b(?:Sections?|Theorems?|Lemma|Chapter|Figs?\.|Figure|Equation|Python|version)\s[\d.]+\d|\d[\d.]*-bit"
+    r"|\d[\d.]*\s?%(?:\s(?:confidence\s)?(?:interval|quantile|level|band))"
+)
+SENTENCE = re.compile(r"(?<!e\.g)(?<!i\.e)(?<!al)(?<!cf)(?<!vs)(?<=[.!?:;])\s+|\n(?=\s*(?:[-*+|]|\d+\.)\s)")
+FENCED = re.compile(r"^[ >]*(?P<fence>`{3,}|~{3,})[^\n]*\n.*?^[ >]*(?P=fence)[ ]*$", re.M | re.S)
 INLINE_CODE = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)", re.S)
 MATHS = [
     re.compile(r"^:::+\{math\}.*?^:::+[ ]*$", re.M | re.S),
@@ -42,16 +51,16 @@ def prose_only(text: str) -> str:
 
 def claims(text: str) -> list[str]:
     """The tokens of a text that assert a measured number."""
-    found = []
-    for paragraph in re.split(r"\n\s*\n", without_code(text)):
-        for sentence in re.split(r"(?<=[.!?:;])\s+(?=[\"'“(\[*_]*[A-Z$`])", paragraph):
-            if "{cite}" not in sentence:
-                found += [normal(token) for token in TOKEN.findall(prose_only(sentence))]
+    sentences = [s for paragraph in re.split(r"\n\s*\n", prose_only(text)) for s in SENTENCE.split(paragraph)]
+    own = [NAMED.sub(" ", sentence) for sentence in sentences if "{cite}" not in sentence]
+    found = [normal(token) for sentence in own for token in TOKEN.findall(sentence)]
     return [token for token in found if "." in token or "e" in token or token[-1] in "×%"]
 
 
 def normal(token: str) -> str:
-    return re.sub(r"\s", "", token).replace("−", "-")
+    """One spelling: no spaces or thousands commas, ASCII minus, `3×` for 3x, `4%` for 4 per cent."""
+    token = re.sub(r"[\s,]", "", token).replace("−", "-").lower()
+    return re.sub(r"percent$", "%", re.sub(r"x$", "×", token))
 
 
 def printed(text: str) -> set[str]:

@@ -14,20 +14,20 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-FENCE = re.compile(r"^(?P<fence>:{3,}|`{3,})\{(?P<name>[\w:-]+)\}\s*(?P<argument>.*)$")
+FENCE = re.compile(r"^[ >*-]*(?P<fence>:{3,}|`{3,}|~{3,})[ ]*\{(?P<name>[\w:-]+)\}\s*(?P<argument>.*)$")
 OPTION = re.compile(r"^:(?P<key>[\w-]+):\s*(?P<value>.*)$")
 
 
 def toc(root: Path = ROOT) -> list[str]:
     """The entries of _toc.yml in reading order, without extension and relative to book/: ``kernels/kernel-trick``."""
-    tree = yaml.safe_load((root / "_toc.yml").read_text())
+    tree = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     entries = [tree["root"], *(chapter["file"] for part in tree["parts"] for chapter in part["chapters"])]
     return [entry.removeprefix("book/").removesuffix(".ipynb") for entry in entries]
 
 
 def repository(root: Path = ROOT) -> str:
     """The repository's address, which stands in pyproject.toml."""
-    return tomllib.loads((root / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
 
 
 def notebook_pages(root: Path = ROOT) -> list[Page]:
@@ -101,6 +101,9 @@ class Page:
     def code_cells(self) -> list:
         return [cell for cell in self.source.cells if cell.cell_type == "code"]
 
+    def code_cells_between(self, first: int, last: int) -> list:
+        return [cell for cell in self.source.cells[first + 1 : last] if cell.cell_type == "code"]
+
     @cached_property
     def prose(self) -> str:
         """The markdown cells as one text: the page without its code cells."""
@@ -114,12 +117,11 @@ class Page:
 
     @cached_property
     def outputs_text(self) -> str:
-        """All that the stored cells print."""
-        texts = []
-        for cell in self.notebook.cells if self.is_notebook else []:
-            for output in cell.get("outputs", []):
-                data = output.get("data", {})
-                texts += [output.get("text", ""), data.get("text/plain", ""), data.get("text/markdown", "")]
+        """All that the stored cells print; not the size of a figure, nor a source that `show` displays."""
+        outputs = [o for cell in self.notebook.cells for o in cell.get("outputs", [])] if self.is_notebook else []
+        texts = [o.get("text", "") for o in outputs]
+        shown = [o["data"] for o in outputs if "data" in o]
+        texts += [d.get("text/plain", "") for d in shown if not {"image/png", "text/markdown"} & set(d)]
         return "\n".join(texts)
 
 

@@ -4,6 +4,7 @@ Without this a green run proves little: a notebook without execution counts, for
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,16 @@ def test_figure_check_fails_a_changed_curve(canary):
     assert "canary: figure fig-canary-curve changed" in problem
 
 
+def test_figure_check_fails_one_moved_marker_and_one_changed_digit(canary):
+    mark = 'plt.plot(x, x**2)\nplt.plot([0.5], [{y}], "o", markersize=4)\nplt.title("error 0.1{d}")'
+    before, _ = notebooks.execute(canary(md=("plt.plot(x, x**2)", mark.format(y=0.8, d=2))))
+    for change in ({"y": 0.82, "d": 2}, {"y": 0.8, "d": 3}):
+        after, _ = notebooks.execute(canary(md=("plt.plot(x, x**2)", mark.format(**change))))
+        [(_, old)], [(_, new)] = notebooks.figures(before), notebooks.figures(after)
+        assert notebooks.changed_share(old, old) == 0
+        assert notebooks.changed_share(old, new) > notebooks.TILE_TOLERANCE
+
+
 def test_figure_check_fails_a_missing_curve(canary):
     [problem] = notebooks.compare_figures(canary(md=("plt.plot(x, x**2)\nplt.show()", "pass")))
     assert problem.startswith("canary: the stored figures are")
@@ -122,7 +133,51 @@ BROKEN = [
     (rules.exercise_blocks, {"md": (', "Twice two is four."', "")}, "each with a message"),
     (rules.directive_kinds, {"md": ("A curve.", "A curve.\n\n:::{margin}\nx\n:::")}, "the directive margin"),
     (rules.citations, {"md": ("A curve.", "A curve {cite}`x`.")}, "a citation is not written"),
+    (rules.citations, {"md": ("A curve.", "A curve (see above) {cite}`x`.")}, "a citation is not written"),
+    (rules.directive_kinds, {"md": ("A curve.", "A curve.\n\n- ~~~ {margin}\n  x\n  ~~~")}, "the directive margin"),
+    (rules.code_style, {"md": ("default_rng(0)", "default_rng(None)")}, "without a seed"),
+    (rules.code_style, {"md": ("total = np", "from companion import datasets\n\ndatasets.rings(9)\ntotal = np")}, "without a seed"),
+    (rules.code_style, {"md": ("total = np", "import torch\n\ntorch.manual_seed(0)\ntotal = np")}, "without a seed"),
 ]  # fmt: skip
+
+
+CHAPTER = "kernels/kernel-trick"
+BROKEN_CHAPTER = [
+    (rules.front_matter, ("  track: core\n", ""), "has the keys"),
+    (rules.front_matter, ("requires: []", "requires: [rff-svm]"), "requires 'rff-svm'"),
+    (rules.front_matter, ("assumes: [psd, ", "assumes: [psi, "), "assumes 'psi'"),
+    (rules.headings, ("## What goes wrong", "## Pitfalls"), "Pitfalls"),
+    (rules.size, ("## The question", "## The question\n\n" + "word " * 800), "words, expected 900 to 1600"),
+    (rules.objectives_met, ("objective-4", "objective-3"), "objective-4"),
+    (rules.quiz, ('<details class="answer objective-1">', "<details>"), "2 quiz answers"),
+    (rules.live_cell, ("# try:", "# maybe:"), "live cells"),
+    (rules.key_cell, ("    return np.linalg.solve(K + penalty", "    return np.linalg.solve(K + 2 * penalty"), "differs"),
+    (rules.key_cell, ("def ridge_reference(K, y, penalty):", "def ridge_reference(K, y, penalty=1):"), "differs"),
+    (rules.key_cell, (":tags: [key, slide]", ":tags: [slide]"), "with the tag key"),
+    (rules.bootstrap, ("is None:\n    %pip", "is not None:\n    %pip"), "bootstrap cell"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "damage", "words"), BROKEN_CHAPTER, ids=[f"{r.__name__}-{w}" for r, _, w in BROKEN_CHAPTER])
+def test_rule_fails_a_damaged_chapter(tmp_path, rule, damage, words):
+    for name in (CHAPTER, "before-you-start"):
+        (tmp_path / "book" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "book" / f"{name}.md", tmp_path / "book" / f"{name}.md")
+    for name in ("_toc.yml", "pyproject.toml", "companion"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copy(ROOT / "book" / f"{CHAPTER}.ipynb", tmp_path / "book" / f"{CHAPTER}.ipynb")
+    page = Page(CHAPTER, tmp_path)
+    assert list(rule(page)) == []
+    text = page.text
+    assert damage[0] in text, f"the chapter no longer says {damage[0]!r}"
+    page.md.write_text(text.replace(*damage))
+    found = list(rule(Page(CHAPTER, tmp_path)))
+    assert any(words in problem for problem in found), found
+
+
+def test_every_rule_is_shown_to_fail():
+    shown = {rule for rule, _, _ in (*BROKEN, *BROKEN_CHAPTER)}
+    assert {rule.__name__ for rule in {*rules.EVERY, *rules.NOTEBOOK, *rules.CHAPTER} - shown} == set()
 
 
 @pytest.mark.parametrize(("rule", "damage", "words"), BROKEN, ids=[f"{rule.__name__}-{words}" for rule, _, words in BROKEN])
@@ -150,6 +205,13 @@ def test_exercise_check_tells_solution_stub_and_toothless_check_apart(canary):
         ("$$\n0.5\n$$ (eq-a-b)\n\n:::{exercise-start}\n:label: ex-a-1.5\n:::\nIs it 0.75?", ["0.75"]),
         ("<details class=\"answer\">\n\nIt is 0.25.\n\n</details>", ["0.25"]),
         ("```{code-cell}\nx = 0.5\n```\nThen 1.5e-3 follows.", ["1.5e-3"]),
+        ("It took 1,234.5 and .5 and 1E-3 and _0.12_, in 0.2s.", ["1234.5", ".5", "1e-3", "0.12", "0.2"]),
+        ("Some 3x faster, 40 percent less, 5 per cent more.", ["3×", "40%", "5%"]),
+        ("A 64 × 64 matrix, $64$ × 3, Section 2.3, Python 3.11, a 1.5-bit code, the 95 % interval.", []),
+        ("- Choromanski (2021) {cite}`c` has 0.5\n- we have 0.6", ["0.6"]),
+        ("See Rahimi et al. (2007) {cite}`r`. 0.99 is ours.", ["0.99"]),
+        ("| a | b |\n|---|---|\n| Peng (2021) {cite}`p` | 0.1 |\n| ours | 0.2 |", ["0.2"]),
+        ("1. one\n\n   ```python\n   x = 0.5\n   ```\n", []),
     ],
 )  # fmt: skip
 def test_claims(text, tokens):
