@@ -24,6 +24,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -63,10 +64,10 @@ def check_python(version: tuple[int, ...] = sys.version_info[:2]) -> None:
 
 
 def fingerprint(*files: Path) -> str:
-    """What an environment was made from, and where: it is stale when this changes."""
+    """What an environment was made from, and where: it is stale when this changes. The settings of tools do not count."""
     digest = hashlib.sha256(f"{ROOT} {sys.version_info[:2]} {os.environ.get('COURSE_TORCH_INDEX', '')}".encode())
     for file in files:
-        digest.update(file.read_bytes())
+        digest.update(file.read_text(encoding="utf-8").split("\n[tool.")[0].encode())
     return digest.hexdigest()
 
 
@@ -124,8 +125,11 @@ def torch_index() -> list[str]:
         return []
     try:
         urllib.request.urlopen(urllib.request.Request(chosen, method="HEAD"), timeout=10).close()
+    except urllib.error.HTTPError:
+        pass  # it answers, if not to this question
     except OSError as error:
-        say(f"the index of torch, {chosen}, does not answer ({error}); pip takes the build it finds elsewhere")
+        say(f"the index of torch, {chosen}, does not answer ({error})")
+        say("pip takes the build it finds elsewhere, which may be gigabytes: Ctrl-C stops it")
         return []
     return ["--extra-index-url", chosen]
 

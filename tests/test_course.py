@@ -57,6 +57,8 @@ def test_environment_is_stale_when_a_pin_changes(venv, tmp_path):
     pins.write_text("numpy==2.4.6\n")
     (venv / "book.stamp").write_text(course.fingerprint(pins))
     assert course.is_current(venv, "book", course.fingerprint(pins))
+    pins.write_text("numpy==2.4.6\n\n[tool.ruff]\nline-length = 120\n")
+    assert course.is_current(venv, "book", course.fingerprint(pins)), "a tool's settings make no environment stale"
     pins.write_text("numpy==2.4.7\n")
     assert not course.is_current(venv, "book", course.fingerprint(pins))
 
