@@ -64,7 +64,7 @@ def check_python(version: tuple[int, ...] = sys.version_info[:2]) -> None:
 
 
 def fingerprint(*files: Path) -> str:
-    """What an environment was made from, and where: it is stale when this changes. The settings of tools do not count."""
+    """What an environment was made from, and where: stale when this changes. Settings of tools do not count."""
     digest = hashlib.sha256(f"{ROOT} {sys.version_info[:2]} {os.environ.get('COURSE_TORCH_INDEX', '')}".encode())
     for file in files:
         digest.update(file.read_text(encoding="utf-8").split("\n[tool.")[0].encode())
