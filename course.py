@@ -31,6 +31,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 WORK = ROOT / "work"
+PINS = ROOT / "constraints.txt"
+NBVAL = ("--nbval", "--nbval-current-env", "--nbval-cell-timeout=120")  # strict: every output is compared
 MIN_PYTHON = (3, 11)
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 EXTRAS = {"book": "book", "all": "book,lab,notebooks,sklearn,test,torch"}
@@ -134,31 +136,28 @@ def torch_index() -> list[str]:
     return ["--extra-index-url", chosen]
 
 
-def environment(tier: str) -> Path:
-    """The Python of .venv with the extras of `tier` installed at their pins."""
+def prepared(venv: Path, tier: str, pins: Path, *requirements: str, torch: bool) -> Path:
+    """The Python of `venv` with `requirements` installed at their pins; left alone when it is current."""
     check_python()
-    mark = fingerprint(ROOT / "pyproject.toml", ROOT / "constraints.txt")
-    if not is_current(VENV, tier, mark):
-        make_venv(VENV, mark)
-        pins = ["-c", str(ROOT / "constraints.txt")]
-        if tier == "all":
-            pip(VENV, "torch", *pins, *torch_index(), "torch")
-        pip(VENV, f"packages ({tier})", *pins, "-e", f"{ROOT}[{EXTRAS[tier]}]")
-        (VENV / f"{tier}.stamp").write_text(mark)
-    return python_of(VENV)
+    mark = fingerprint(ROOT / "pyproject.toml", pins)
+    if not is_current(venv, tier, mark):
+        make_venv(venv, mark)
+        if torch:
+            pip(venv, "torch", "-c", str(pins), *torch_index(), "torch")
+        pip(venv, f"packages ({tier})", "-c", str(pins), *requirements)
+        (venv / f"{tier}.stamp").write_text(mark)
+    return python_of(venv)
+
+
+def environment(tier: str) -> Path:
+    """The Python of .venv with the extras of `tier`."""
+    return prepared(VENV, tier, PINS, "-e", f"{ROOT}[{EXTRAS[tier]}]", torch=tier == "all")
 
 
 def bench_environment() -> Path:
-    """.venv-bench: the peers, at the pins of benchmarks/requirements.txt."""
-    check_python()
-    venv, requirements = ROOT / ".venv-bench", ROOT / "benchmarks" / "requirements.txt"
-    mark = fingerprint(ROOT / "pyproject.toml", requirements)
-    if not is_current(venv, "bench", mark):
-        make_venv(venv, mark)
-        pip(venv, "torch", "-c", str(requirements), *torch_index(), "torch")
-        pip(venv, "peers", "-r", str(requirements), "-e", str(ROOT))
-        (venv / "bench.stamp").write_text(mark)
-    return python_of(venv)
+    """The Python of .venv-bench: the peers, at the pins of benchmarks/requirements.txt."""
+    pins = ROOT / "benchmarks" / "requirements.txt"
+    return prepared(ROOT / ".venv-bench", "bench", pins, "-r", str(pins), "-e", str(ROOT), torch=True)
 
 
 def run(python: Path, *arguments: str) -> int:
@@ -193,12 +192,11 @@ def book(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    nbval = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=120"]
     workers = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
     paths = []
     if "--pages" in arguments:
         arguments, paths = [a for a in arguments if a != "--pages"], ["book", "tests/book/test_figures.py"]
-    return run(environment("all"), "-m", "pytest", *nbval, *workers, *paths, *arguments)
+    return run(environment("all"), "-m", "pytest", *NBVAL, *workers, *paths, *arguments)
 
 
 def notebooks(arguments: list[str]) -> int:
@@ -279,7 +277,7 @@ def diagnose() -> list[tuple[str, str, str]]:
         "present",
         "missing; on Debian and Ubuntu: apt-get install python3-venv.",
     )
-    mark = fingerprint(ROOT / "pyproject.toml", ROOT / "constraints.txt")
+    mark = fingerprint(ROOT / "pyproject.toml", PINS)
     missing = [tier for tier in EXTRAS if not is_current(VENV, tier, mark)]
     few = f"{free:.1f} GiB free; the environment takes about 3 GiB. Free some space."
     row(free > 4 or not missing, "disk", f"{free:.0f} GiB free", few)

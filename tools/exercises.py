@@ -110,22 +110,25 @@ def namespace(page: Page, stop: int) -> dict:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    plt.show = lambda *_, **__: None  # Agg would warn that it cannot
+    plt.show = lambda *_, **__: plt.close("all")  # Agg would warn that it cannot show
     names: dict = {"__name__": "__main__"}
-    for cell in page.source.cells[:stop]:
-        if cell.cell_type == "code" and "remove-cell" not in tags(cell):
-            exec(compile(cell.source, f"{page.name}.md", "exec"), names)
-            plt.close("all")
+    run_cells(page, range(stop), names)
     return names
+
+
+def run_cells(page: Page, numbers: range, names: dict, instead: dict[int, str] | None = None) -> None:
+    """Run the code cells with these numbers in `names`, some of them with another source."""
+    for number in numbers:
+        cell = page.source.cells[number]
+        if cell.cell_type == "code" and "remove-cell" not in tags(cell):
+            exec(compile((instead or {}).get(number, cell.source), f"{page.name}.md", "exec"), names)
 
 
 def passes(exercise: Exercise, code: str) -> bool:
     """Whether `code` in the place of the solution passes the exercise's check."""
     names = namespace(exercise.page, exercise.solution)
-    between = [c.source for c in exercise.page.code_cells_between(exercise.solution, exercise.check)]
     try:
-        for source in (code, *between, exercise.cell(exercise.check)):
-            exec(compile(source, "<exercise>", "exec"), names)
+        run_cells(exercise.page, range(exercise.solution, exercise.check + 1), names, {exercise.solution: code})
     except (AssertionError, NotImplementedError):
         return False
     return True

@@ -12,7 +12,6 @@ import io
 import json
 import sys
 import time
-from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -20,11 +19,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from PIL import Image
 
-from tools.pages import ROOT, Page, has_figure, notebook_pages, toc
+from tools.pages import ROOT, RUN_TIMES, Page, figure, notebook_pages, pictures, toc
 
-TIMES = ROOT / "book" / "back" / "run-times.json"
 TIMEOUT = 120  # seconds a cell may take
-KEPT_METADATA = ("kernelspec", "course")
 PIXEL_TOLERANCE = 24  # of 255: what antialiasing may move without the curve moving
 TILE, TILE_TOLERANCE = 16, 0.05  # no more than that share of any tile may change: one marker moved, one digit, is more
 PICTURE = ("intro", "fig-intro-picture", "one-picture.png")  # the figure that README.md shows
@@ -33,9 +30,7 @@ PICTURE = ("intro", "fig-intro-picture", "one-picture.png")  # the figure that R
 def execute(page: Page) -> tuple[nbformat.NotebookNode, float]:
     """The executed notebook of the page's .md and the seconds it took."""
     notebook = page.source.copy()
-    notebook.metadata = nbformat.NotebookNode(
-        {key: page.source.metadata[key] for key in KEPT_METADATA if key in page.source.metadata}
-    )
+    notebook.metadata = nbformat.NotebookNode(page.kept_metadata)
     for number, cell in enumerate(notebook.cells):
         cell.id = f"{page.slug}-{number:03d}"
     start = time.monotonic()
@@ -54,14 +49,7 @@ def execute(page: Page) -> tuple[nbformat.NotebookNode, float]:
 def figures(notebook: nbformat.NotebookNode) -> list[tuple[str, bytes]]:
     """(name of the figure, PNG) for every picture a cell shows."""
     return [
-        (
-            cell.metadata.get("mystnb", {}).get("figure", {}).get("name", cell.id),
-            base64.b64decode(output.data["image/png"]),
-        )
-        for cell in notebook.cells
-        if has_figure(cell)
-        for output in cell.outputs
-        if "image/png" in output.get("data", {})
+        (figure(cell).get("name", cell.id), base64.b64decode(png)) for cell in notebook.cells for png in pictures(cell)
     ]
 
 
@@ -101,16 +89,16 @@ def write(page: Page) -> bool:
 
 def record(page: Page, changed: bool, times: dict) -> None:
     """Keep the run times of the pages in _toc.yml, this one's anew where its results changed."""
-    old = json.loads(TIMES.read_text()) if TIMES.exists() else {}
+    old = json.loads(RUN_TIMES.read_text()) if RUN_TIMES.exists() else {}
     new = {name: old[name] for name in toc() if name in old}
     if changed or page.name not in new:
         new[page.name] = times
-    TIMES.write_text(json.dumps(new, indent=1, sort_keys=True) + "\n")
+    RUN_TIMES.write_text(json.dumps(new, indent=1, sort_keys=True) + "\n")
 
 
-def main(arguments: list[str], root: Path = ROOT) -> int:
+def main(arguments: list[str]) -> int:
     wanted = [a.removeprefix("book/").removesuffix(".md").removesuffix(".ipynb") for a in arguments if a != "--check"]
-    pages = [page for page in notebook_pages(root) if not wanted or page.name in wanted]
+    pages = [page for page in notebook_pages() if not wanted or page.name in wanted]
     if unknown := set(wanted) - {page.name for page in pages}:
         print(f"no such page in _toc.yml: {', '.join(sorted(unknown))}", file=sys.stderr)
         return 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from tools.pages import Page
+from tools.pages import Page, figure
 
 TOKEN = re.compile(
     r"(?<![A-Za-z0-9.,])(?<![A-Za-z0-9]_)"  # whole, and no index: x_1.5
@@ -71,8 +71,6 @@ def printed(text: str) -> set[str]:
 def unprinted(page: Page) -> list[str]:
     """The claims of a page, its captions and alt texts included, that its cells do not print."""
     shown = printed(page.outputs_text)
-    captions = []
-    for cell in page.code_cells if page.is_notebook else []:
-        meta = cell.metadata.get("mystnb", {})
-        captions += [meta.get("figure", {}).get("caption", ""), meta.get("image", {}).get("alt", "")]
+    told = [figure(cell) for cell in page.code_cells] if page.is_notebook else []
+    captions = [about.get(key, "") for about in told for key in ("caption", "alt")]
     return [token for token in claims("\n\n".join([page.prose, *captions])) if token not in shown]

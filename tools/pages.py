@@ -14,7 +14,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-FENCE = re.compile(r"^[ >*-]*(?P<fence>:{3,}|`{3,}|~{3,})[ ]*\{(?P<name>[\w:-]+)\}\s*(?P<argument>.*)$")
+RUN_TIMES = ROOT / "book" / "back" / "run-times.json"
+FENCE = re.compile(r"^[ >*-]*(?P<fence>:{3,}|`{3,}|~{3,})[ ]*\{(?P<name>[\w:-]+)\}")
 OPTION = re.compile(r"^:(?P<key>[\w-]+):\s*(?P<value>.*)$")
 
 
@@ -36,11 +37,10 @@ def notebook_pages(root: Path = ROOT) -> list[Page]:
 
 @dataclass(frozen=True)
 class Directive:
-    """A colon or backtick fence: its name, argument, options and the text inside."""
+    """A colon or backtick fence: its name, options and the text inside."""
 
     fence: str
     name: str
-    argument: str
     options: dict[str, str]
     body: str
 
@@ -90,6 +90,11 @@ class Page:
 
         return jupytext.reads(self.text, fmt="md:myst")
 
+    @property
+    def kept_metadata(self) -> dict:
+        """What of the page's front matter its notebook carries."""
+        return {key: self.source.metadata[key] for key in ("kernelspec", "course") if key in self.source.metadata}
+
     @cached_property
     def notebook(self):
         """The stored notebook, with outputs."""
@@ -100,9 +105,6 @@ class Page:
     @property
     def code_cells(self) -> list:
         return [cell for cell in self.source.cells if cell.cell_type == "code"]
-
-    def code_cells_between(self, first: int, last: int) -> list:
-        return [cell for cell in self.source.cells[first + 1 : last] if cell.cell_type == "code"]
 
     @cached_property
     def prose(self) -> str:
@@ -129,8 +131,15 @@ def tags(cell) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
-def has_figure(cell) -> bool:
-    return any("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
+def pictures(cell) -> list[str]:
+    """The PNGs that a stored cell shows, in base64."""
+    return [output["data"]["image/png"] for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+
+
+def figure(cell) -> dict[str, str]:
+    """What the book says of a cell's figure: its name, caption and alt text, where there are such."""
+    book = cell.metadata.get("mystnb", {})
+    return {**book.get("figure", {}), **{key: text for key, text in book.get("image", {}).items() if key == "alt"}}
 
 
 def directives(text: str):
@@ -144,4 +153,4 @@ def directives(text: str):
         while inside and (option := OPTION.match(inside[0])):
             options[option["key"]] = option["value"].strip()
             inside = inside[1:]
-        yield Directive(opening["fence"], opening["name"], opening["argument"], options, "\n".join(inside).strip())
+        yield Directive(opening["fence"], opening["name"], options, "\n".join(inside).strip())

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from tools import exercises, numbers
-from tools.pages import Page, has_figure, repository, tags, toc
+from tools.pages import Page, figure, pictures, repository, tags, toc
 
 HEADINGS = (
     "You will be able to", "What you need", "The question", "In one picture", "Why it is true", "The function",
@@ -70,7 +70,7 @@ def front_matter(page: Page) -> Iterator[str]:
 def headings(page: Page) -> Iterator[str]:
     """One title and the twelve headings, verbatim and in order."""
     text = numbers.without_code(page.prose)
-    if (titles := re.findall(r"^# (.+)$", text, re.M)) and len(titles) != 1:
+    if len(titles := re.findall(r"^# (.+)$", text, re.M)) != 1:
         yield f"{len(titles)} titles, expected one"
     if (found := tuple(re.findall(r"^## (.+)$", text, re.M))) != HEADINGS:
         odd = [h for h in found if h not in HEADINGS] or [h for h in HEADINGS if h not in found] or ["the order"]
@@ -81,7 +81,7 @@ def size(page: Page) -> Iterator[str]:
     """900-1,600 words, 8-20 code cells (median <= 6 lines, none above 25), 2-5 figures, at most 12 slides."""
     cells = [cell for cell in page.code_cells if "remove-cell" not in tags(cell)]
     lines = [sum(bool(line.strip()) for line in cell.source.splitlines()) for cell in cells]
-    drawn = sum(has_figure(cell) for cell in page.notebook.cells)
+    drawn = sum(bool(pictures(cell)) for cell in page.notebook.cells)
     slides = sum("slide" in tags(cell) for cell in page.source.cells)
     limits = [
         ("words", len(numbers.prose_only(page.prose).split()), 900, 1600),
@@ -182,8 +182,7 @@ def labels(page: Page) -> Iterator[str]:
     for directive in page.directives:
         if "label" in directive.options and directive.name != "solution-start":
             found.append((PREFIX.get(directive.name, "thm"), directive.options["label"]))
-    figures = [cell.metadata.get("mystnb", {}).get("figure", {}) for cell in page.code_cells]
-    found += [("fig", figure["name"]) for figure in figures if "name" in figure]
+    found += [("fig", figure(cell)["name"]) for cell in page.code_cells if "name" in figure(cell)]
     for prefix, name in found:
         if not re.fullmatch(rf"{prefix}-{page.slug}-[\w-]+", name):
             yield f"the label {name} is not {prefix}-{page.slug}-WORD"
@@ -192,15 +191,13 @@ def labels(page: Page) -> Iterator[str]:
 def figure_metadata(page: Page) -> Iterator[str]:
     """A cell that draws shows one figure, with a name, a caption and a one-sentence alt text."""
     for number, cell in enumerate(page.notebook.cells):
-        pictures = sum("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
-        if not pictures:
+        if not (count := len(pictures(cell))):
             continue
-        if pictures > 1:
-            yield f"cell {number} draws {pictures} figures: one cell, one figure"
-        meta = cell.metadata.get("mystnb", {})
-        if not {"name", "caption"} <= set(meta.get("figure", {})):
+        if count > 1:
+            yield f"cell {number} draws {count} figures: one cell, one figure"
+        if not {"name", "caption"} <= set(figure(cell)):
             yield f"cell {number} draws a figure without `mystnb: figure: {{name, caption}}`"
-        alt = meta.get("image", {}).get("alt", "")
+        alt = figure(cell).get("alt", "")
         if not (20 <= len(alt) <= 300 and alt.endswith(".") and not re.search(r"[.!?]\s+[A-Z]", alt)):
             yield f"cell {number} draws a figure whose alt text is not one sentence: {alt!r}"
 
@@ -297,7 +294,7 @@ def pair(page: Page) -> Iterator[str]:
     if different := [number for number, (a, b) in enumerate(zip(stored, wanted, strict=False)) if a != b]:
         count = len(different)
         yield f"cell {different[0]} differs between the .md and the notebook ({count} do): run `make notebooks`"
-    kept = {key: page.source.metadata[key] for key in ("kernelspec", "course") if key in page.source.metadata}
+    kept = page.kept_metadata
     if {key: page.notebook.metadata.get(key) for key in kept} != kept:
         yield "the front matter differs between the .md and the notebook: run `make notebooks`"
 
@@ -346,8 +343,3 @@ CHAPTER: tuple[Rule, ...] = (headings, size, objectives_met, quiz, live_cell, ke
 
 def rules_of(page: Page) -> tuple[Rule, ...]:
     return (*EVERY, *(NOTEBOOK if page.is_notebook else ()), *(CHAPTER if page.is_chapter else ()))
-
-
-def problems(page: Page) -> list[str]:
-    """Everything that is wrong with the page, each sentence with its name."""
-    return [f"{page.name}: {problem}" for rule in rules_of(page) for problem in rule(page)]

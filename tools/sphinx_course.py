@@ -18,7 +18,7 @@ from sphinx.application import Sphinx
 from sphinx.ext.napoleon import Config, NumpyDocstring
 from sphinx.util.docutils import SphinxDirective
 
-from tools.pages import ROOT
+from tools.pages import ROOT, RUN_TIMES
 
 NAPOLEON = Config(napoleon_use_rtype=False, napoleon_use_param=False)
 LITERAL = re.compile(r"(``.+?``)")
@@ -98,7 +98,7 @@ class RunTimes(SphinxDirective):
     """The recorded seconds and kilobytes of every page."""
 
     def run(self) -> list[nodes.Node]:
-        path = ROOT / "book" / "back" / "run-times.json"
+        path = RUN_TIMES
         self.env.note_dependency(str(path))
         times = json.loads(path.read_text())
         lines = [".. list-table::", "   :header-rows: 1", "", "   * - page", "     - seconds", "     - kB"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import course
 from tools import exercises, notebooks, numbers, rules
 from tools.pages import ROOT, Page
 
@@ -59,7 +60,7 @@ def canary(stored, tmp_path):
 
 def nbval(folder: Path) -> tuple[int, str]:
     """nbval on the folder's notebooks, exactly as the course runs it."""
-    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-p", "no:cacheprovider", "-q", "-c", os.devnull, str(folder)]
+    command = [sys.executable, "-m", "pytest", *course.NBVAL, "-p", "no:cacheprovider", "-q", "-c", os.devnull, str(folder)]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     return run.returncode, run.stdout + run.stderr
 

@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from tools import rules
-from tools.pages import ROOT, Page, notebook_pages, toc
+from tools.pages import ROOT, RUN_TIMES, Page, notebook_pages, toc
 
 PAGES = [Page(name) for name in toc()]
 CASES = [(page, rule) for page in PAGES for rule in rules.rules_of(page)]
@@ -68,9 +68,7 @@ def test_the_readme_shows_the_figure_of_the_intro():
 def test_run_times_are_recorded_and_within_budget():
     import json
 
-    from tools.notebooks import TIMES
-
-    times = json.loads(TIMES.read_text())
+    times = json.loads(RUN_TIMES.read_text())
     assert set(times) == {page.name for page in notebook_pages()}, "run `make notebooks`"
     slow = [name for name, record in times.items() if record["seconds"] > rules.MAX_SECONDS]
     assert slow == [], f"slower than {rules.MAX_SECONDS} s: {slow}"
