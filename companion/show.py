@@ -1,4 +1,4 @@
-"""What a page shows of the package: the source of a fast function, as Markdown.
+"""What a page shows beside its own results: the source of a fast function, and timings that were recorded.
 
 >>> text = markdown(markdown)
 >>> text.startswith("```python")
@@ -9,9 +9,16 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from companion import _checks
 
 FENCE = "```"
+RESULTS = Path(__file__).parent / "_results", Path(__file__).parents[1] / "benchmarks" / "results"
+"""Where recorded timings lie: in an installed package, in a checkout."""
 
 
 def source(function: Callable) -> None:
@@ -40,3 +47,31 @@ def markdown(function: Callable) -> str:
         first = node.body[0]
         del lines[first.lineno - 1 : first.end_lineno]
     return f"{FENCE}python\n" + "\n".join(lines) + f"\n{FENCE}"
+
+
+def recorded(name: str) -> dict[str, Any]:
+    """Timings recorded by ``make bench``, with the machine and the versions they were taken on.
+
+    Parameters
+    ----------
+    name : str
+        Name of the benchmark.
+
+    Returns
+    -------
+    dict
+        The content of ``benchmarks/results/NAME.json``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such benchmark.
+
+    Examples
+    --------
+    >>> sorted(recorded("gram"))
+    ['gram', 'machine', 'ridge', 'setting', 'versions']
+    """
+    found = {path.stem: path for folder in RESULTS if folder.is_dir() for path in folder.glob("*.json")}
+    _checks.known("name", name, sorted(found))
+    return json.loads(found[name].read_text(encoding="utf-8"))
