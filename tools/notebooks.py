@@ -38,6 +38,7 @@ def execute(page: Page) -> tuple[nbformat.NotebookNode, float]:
         notebook,
         timeout=TIMEOUT,
         record_timing=False,
+        coalesce_streams=True,  # how often a cell flushes is chance
         extra_arguments=["--log-level=40"],
         resources={"metadata": {"path": str(page.md.parent)}},
     ).execute()

@@ -1,7 +1,8 @@
 """A Sphinx extension for the back matter: the API, read from the source without importing it, and the run times.
 
-``.. companion-module:: kernels`` shows a module's docstring and its public functions and classes; ``.. run-times::``
-shows book/back/run-times.json. The site must build where torch is not installed, so nothing of the package is imported.
+``.. companion-module:: kernels`` shows a module's docstring, its public functions and classes, and those that its
+``__all__`` takes from a private module; ``.. run-times::`` shows book/back/run-times.json. The site must build where
+torch is not installed, so nothing of the package is imported.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from sphinx.util.docutils import SphinxDirective
 
 from tools.pages import ROOT, RUN_TIMES
 
-NAPOLEON = Config(napoleon_use_rtype=False, napoleon_use_param=False)
+ATTRIBUTES = [("Attributes", "params_style")]  # by default their types would become links to nowhere
+NAPOLEON = Config(napoleon_use_rtype=False, napoleon_use_param=False, napoleon_custom_sections=ATTRIBUTES)
 LITERAL = re.compile(r"(``.+?``)")
 Definition = ast.FunctionDef | ast.ClassDef
 
@@ -29,6 +31,19 @@ def public(nodes: list[ast.stmt]) -> list[Definition]:
     """The public functions and classes among `nodes` that have a docstring."""
     found = [node for node in nodes if isinstance(node, Definition) and not node.name.startswith("_")]
     return [node for node in found if ast.get_docstring(node)]
+
+
+def exported(tree: ast.Module) -> list[Definition]:
+    """The definitions that a module lists in ``__all__`` and takes from a private module of the package."""
+    lists = [n.value for n in tree.body if isinstance(n, ast.Assign | ast.AugAssign) and "__all__" in ast.unparse(n)]
+    listed = {name for value in lists for name in ast.literal_eval(value)}
+    found = []
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("companion._"):
+            names = {alias.name for alias in node.names} & listed
+            home = ast.parse((ROOT / f"{node.module.replace('.', '/')}.py").read_text(encoding="utf-8"))
+            found += [definition for definition in public(home.body) if definition.name in names]
+    return found
 
 
 def signature(node: Definition) -> str:
@@ -89,7 +104,7 @@ class CompanionModule(SphinxDirective):
         self.env.note_dependency(str(path))
         tree = ast.parse(path.read_text(encoding="utf-8"))
         lines = [*docstring(tree), ""]
-        for node in public(tree.body):
+        for node in [*public(tree.body), *exported(tree)]:
             lines += definition(node, f"companion.{self.arguments[0]}")
         return parsed(self, lines, path)
 
