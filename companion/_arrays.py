@@ -133,12 +133,19 @@ def data_pair(X: Any, Y: Any | None) -> tuple[Array, Array | None, Any]:
 
 def host_data(name: str, value: Any, ndim: tuple[int, ...] = (2,)) -> tuple[np.ndarray, np.dtype]:
     """As :func:`data`, for routines that are NumPy only: tensors are refused with advice, not converted."""
+    require_host(name, value)
+    return data(name, value, ndim)
+
+
+def require_host(name: str, value: Any) -> None:
+    """Refuse, with advice, what a NumPy routine would misread: tensors, sparse and masked data, missing values."""
     if compat.is_torch_array(value):
         place = f"a tensor on {value.device}" + (" that requires grad" if value.requires_grad else "")
         _checks.on_host(name, place, f"{name}.detach().cpu().numpy()")
     if compat.is_array_api_obj(value) and not isinstance(value, np.ndarray):
         _checks.on_host(name, type(value).__name__, f"numpy.asarray({name})")
-    return data(name, value, ndim)
+    _checks.dense(name, value)
+    _complete(name, value)
 
 
 def follow(value: Any, like: Array) -> Array:
@@ -166,8 +173,7 @@ def _as_array(name: str, value: Any) -> Array:
 
 
 def _from_host(name: str, value: Any) -> np.ndarray:
-    if hasattr(value, "isna") and hasattr(value, "columns"):
-        _checks.no_missing_columns(name, list(value.columns[value.isna().any(axis=0).to_numpy()]))
+    _complete(name, value)
     try:
         given = np.asarray(value)
         x = _numbers(given) if given.dtype == object else given
@@ -180,6 +186,12 @@ def _from_host(name: str, value: Any) -> np.ndarray:
     if x.dtype.kind not in "biuf":
         _checks.dtype(name, x.dtype.name)
     return x.astype(x.dtype.newbyteorder("="), copy=False)
+
+
+def _complete(name: str, value: Any) -> None:
+    """Refuse a data frame with missing values."""
+    if hasattr(value, "isna") and hasattr(value, "columns"):
+        _checks.no_missing_columns(name, list(value.columns[value.isna().any(axis=0).to_numpy()]))
 
 
 def _exact(name: str, x: np.ndarray) -> None:
@@ -227,14 +239,14 @@ def exp_(x: Array) -> Array:
     return namespace(x).exp(x, out=x) if _writable(x) else namespace(x).exp(x)
 
 
-def add_(x: Array, y: Array) -> Array:
+def add_(x: Array, y: Array | float) -> Array:
     """x + y of an own temporary ``x``, in place where that is allowed."""
-    return operator.iadd(x, y) if _writable(x) and _writable(y) else x + y
+    return operator.iadd(x, y) if _writable(x) and (isinstance(y, float) or _writable(y)) else x + y
 
 
-def multiply_(x: Array, y: Array) -> Array:
+def multiply_(x: Array, y: Array | float) -> Array:
     """x * y of an own temporary ``x``, in place where that is allowed."""
-    return operator.imul(x, y) if _writable(x) and _writable(y) else x * y
+    return operator.imul(x, y) if _writable(x) and (isinstance(y, float) or _writable(y)) else x * y
 
 
 def clip_above_(x: Array, bound: float) -> Array:
@@ -248,6 +260,16 @@ def clip_above_(x: Array, bound: float) -> Array:
     return x
 
 
+def ones_like_rows(X: Array) -> Array:
+    """A one for each row of ``X``, shape (n,)."""
+    return namespace(X).ones(X.shape[0], dtype=X.dtype, device=X.device)
+
+
+def columns(*blocks: Array) -> Array:
+    """Blocks of columns side by side."""
+    return namespace(*blocks).concat(blocks, axis=1)
+
+
 def _set_diagonal(x: Array, value: float) -> None:
     if compat.is_torch_array(x):
         detached(x).fill_diagonal_(value)
@@ -256,6 +278,37 @@ def _set_diagonal(x: Array, value: float) -> None:
     else:
         for i in range(x.shape[0]):
             x[i, i] = value
+
+
+def runs_on_numpy(*arrays: Array | None) -> bool:
+    """Whether NumPy may compute with these: they are its own, or tensors on the host that record no gradient."""
+    return all(x is None or isinstance(x, np.ndarray) or (_is_torch_host(x) and not x.requires_grad) for x in arrays)
+
+
+def requires_grad(x: Any) -> bool:
+    """Whether ``x`` is a tensor that records a gradient."""
+    return compat.is_torch_array(x) and x.requires_grad
+
+
+def reaches_host(*arrays: Array | None) -> bool:
+    """Whether SciPy may compute with these: they are on the host and record no gradient."""
+    return not any(x is not None and (_on_device(x) or requires_grad(x)) for x in arrays)
+
+
+def _is_torch_host(x: Array) -> bool:
+    return compat.is_torch_array(x) and not _on_device(x)
+
+
+def from_host(values: np.ndarray, like: Array) -> Array:
+    """A NumPy result as an array of the backend of ``like``, which is on the host; shares memory where it can."""
+    return sys.modules["torch"].from_numpy(values) if compat.is_torch_array(like) else namespace(like).asarray(values)
+
+
+def torch_distances(Z: Array, V: Array, p: int) -> Array | None:
+    """|z - v|_p from differences, with a gradient of 0 where z = v; None where the arrays are not torch's."""
+    if not compat.is_torch_array(Z):
+        return None
+    return sys.modules["torch"].cdist(Z, V, p=float(p), compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def pairwise(
@@ -281,10 +334,8 @@ def pairwise(
     -------
     array of shape (n, m)
     """
-    if isinstance(A, np.ndarray):
-        return _tiles(A, B, finish, symmetric, diagonal)
-    if compat.is_torch_array(A) and not (_on_device(A) or A.requires_grad or B.requires_grad):
-        return sys.modules["torch"].from_numpy(_tiles(host(A), host(B), finish, symmetric, diagonal))
+    if runs_on_numpy(A, B):
+        return from_host(tiles(_product, host(A), host(B), finish, symmetric=symmetric, diagonal=diagonal), A)
     return finish(_symmetrised(A @ B.T, diagonal) if symmetric else A @ B.T)
 
 
@@ -295,20 +346,32 @@ def _symmetrised(product: Array, diagonal: float | None) -> Array:
     return product
 
 
-def _tiles(
-    A: np.ndarray, B: np.ndarray, finish: Callable[[Array], Array], symmetric: bool, diagonal: float | None
+def _product(A: np.ndarray, B: np.ndarray, out: np.ndarray) -> np.ndarray:
+    return np.matmul(A, B.T, out=out)
+
+
+def tiles(
+    block: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
+    A: np.ndarray,
+    B: np.ndarray,
+    finish: Callable[[np.ndarray], np.ndarray],
+    *,
+    symmetric: bool,
+    diagonal: float | None = None,
+    dtype: Any = None,
 ) -> np.ndarray:
+    """As ``pairwise``, for ``block(rows of A, rows of B, out)``, which may fill ``out`` or return another array."""
     n, m = len(A), len(B)
-    out = np.empty((n, m), A.dtype)
+    out = np.empty((n, m), dtype or A.dtype)
     for i in range(0, n, TILE_ROWS):
         j = min(i + TILE_ROWS, n)
         for p in range(i if symmetric else 0, m, TILE_COLUMNS):
             q = min(p + TILE_COLUMNS, m)
             tile = out[i:j, p:q]  # (<= TILE_ROWS, <= TILE_COLUMNS)
-            np.matmul(A[i:j], B[p:q].T, out=tile)
+            values = block(A[i:j], B[p:q], tile)
             if symmetric and p == i:
-                tile[:, : j - i] = _symmetrised(tile[:, : j - i], diagonal)
-            done = finish(tile)
+                values[:, : j - i] = _symmetrised(values[:, : j - i], diagonal)
+            done = finish(values)
             if done is not tile:
                 tile[...] = done
             if symmetric:

@@ -38,6 +38,10 @@ class NumericalWarning(RuntimeWarning):
     """The result is finite, but rounding has spoiled more of it than is normal."""
 
 
+class ConvergenceWarning(NumericalWarning):
+    """An iteration stopped before it reached the accuracy that was asked for; the result says how far it came."""
+
+
 def fail(name: str, expected: str, got: str, fix: str, error: type[Exception] = ValueError) -> NoReturn:
     """Raise ``error`` with a message in the form of the house."""
     raise error(f"{name} must be {expected}; got {got}. {fix}".rstrip())
@@ -91,6 +95,8 @@ def shape(name: str, got: tuple[int, ...], ndim: tuple[int, ...]) -> None:
         fix = "Batches are for attention only: loop over the first axis."
         if name == "K":
             fix = "Pass a whole kernel matrix, kernel(X)."
+        elif len(got) == 2:
+            fix = f"Use {name}.ravel() if it is one column."
         elif len(got) == 1:
             fix = f"Use {name}.reshape(-1, 1) for one feature, {name}.reshape(1, -1) for one sample."
         elif len(got) == 0:
@@ -173,6 +179,50 @@ def positive_when_rounded(name: str, values: np.ndarray, rounded: np.ndarray) ->
         fail(name, f"positive in {rounded.dtype.name}", got, f"Use float64 data or a larger {name}.")
 
 
+def not_differentiable(name: str) -> NoReturn:
+    """Refuse a tensor that requires grad as a parameter for which no gradient is computed."""
+    fix = f"Pass {name}.item(): no gradient with respect to it is computed."
+    fail(name, "a number", "a tensor that requires grad", fix, TypeError)
+
+
+def at_most(name: str, value: float, largest: float, why: str) -> None:
+    """Refuse a parameter above its largest value."""
+    if value > largest:
+        fail(name, f"at most {largest:g}", repr(value), why)
+
+
+def elementary(name: str, value: float, expected: str) -> NoReturn:
+    """Refuse a parameter whose function only SciPy computes, for data that cannot go through SciPy."""
+    got = f"{value!r} with data on a device or with a gradient"
+    fix = "For other values detach the data and move them to the host."
+    fail(name, expected, got, fix)
+
+
+def indices(name: str, got: tuple[int, ...], values: np.ndarray | None, n: int) -> None:
+    """Refuse what is not a column of whole numbers from 0 to n - 1; ``values`` is None where they may not be read."""
+    if got[1] != 1:
+        fix = "For all samples: numpy.arange(n)[:, None]."
+        fail(name, "a column of indices, of shape (n_samples, 1), for a precomputed kernel", f"shape {got}", fix)
+    if values is not None:
+        bad = values[~((values == np.floor(values)) & (values >= 0) & (values < n))]
+        if bad.size:
+            fix = "Index i stands for row and column i of the precomputed matrix."
+            fail(name, f"made of whole numbers from 0 to {n - 1}", f"{bad[0]:g}", fix)
+
+
+def at_least_two(name: str, got: tuple[int, ...]) -> None:
+    """Refuse a single sample where pairs are needed."""
+    if got[0] < 2:
+        fail(name, "made of at least 2 samples, one pair", f"shape {got}", "")
+
+
+def distinct(name: str, half: float) -> None:
+    """Refuse samples of which so many coincide that the median distance is zero."""
+    if half == 0:
+        fix = "Drop duplicates, numpy.unique(X, axis=0), or choose the lengthscale yourself."
+        fail(name, "made of samples that differ", "a median distance of 0: at least half of all pairs coincide", fix)
+
+
 def per_feature(name: str, got: tuple[int, ...], n_features: int) -> None:
     """Refuse a parameter array that has not one entry per feature."""
     if got not in ((), (n_features,)):
@@ -232,11 +282,16 @@ def psd(name: str, smallest: float, tolerance: float) -> None:
         )
 
 
-def fits_memory(name: str, size: tuple[int, int], itemsize: int, available: int | None) -> None:
+def fits_memory(
+    name: str,
+    size: tuple[int, int],
+    itemsize: int,
+    available: int | None,
+    fix: str = "Work on a subset, or on random features or landmarks, which need no n x n matrix.",
+) -> None:
     """Refuse a matrix that is larger than the memory of its device (None: unknown), before it is allocated."""
     needed = size[0] * size[1] * itemsize
     if available is not None and needed > available:
-        fix = "Work on a subset, or on random features or landmarks, which need no n x n matrix."
         got = f"{size[0]} x {size[1]} entries = {needed / GIB:,.1f} GiB"
         fail(name, f"small enough for {available / GIB:,.1f} GiB of memory", got, fix)
 
@@ -248,3 +303,51 @@ def singular(name: str, penalty: float, smallest: float) -> NoReturn:
         "zero to rounding: no unique solution. Raise penalty, or drop duplicate samples.",
         smallest,
     )
+
+
+def signs(name: str, values: np.ndarray) -> None:
+    """Refuse labels that are not -1 and +1, or of one class only."""
+    labels = np.unique(values)
+    if not np.isin(labels, (-1.0, 1.0)).all():
+        shown = ", ".join(f"{label:g}" for label in labels[:5]) + (", ..." if len(labels) > 5 else "")
+        fix = "Two other labels: numpy.where(y == positive, 1.0, -1.0). More classes: estimators.DualSVC."
+        fail(name, "made of the labels -1 and +1", f"the values {shown}", fix)
+    if len(labels) < 2:
+        fail(name, "of two classes, -1 and +1", f"{labels[0]:g} only", "Check how the samples were selected.")
+
+
+def classes(name: str, labels: np.ndarray) -> None:
+    """Refuse labels of one class only."""
+    if len(labels) < 2:
+        got = f"one class, {labels[0].item()!r}"
+        fail(name, "of two or more classes", got, "Check how the samples were selected.")
+
+
+def kernel(name: str, value: Any, known: bool) -> None:
+    """Refuse what is not a way to name the kernel of an estimator."""
+    if not known:
+        fix = "For example companion.kernels.Gaussian(lengthscale=2.0)."
+        fail(name, "a kernel object, 'precomputed' or None", repr(value), fix, TypeError)
+
+
+def box(name: str, value: Any, smallest: float, largest: float) -> None:
+    """Refuse a bound on dual coefficients that is out of range; infinity (hard margin) is allowed."""
+    number = np.asarray(value)
+    if number.dtype.kind not in "iuf" or number.ndim or not (smallest <= number <= largest or number == np.inf):
+        expected = f"a positive number from {smallest:g} to {largest:g}, or inf (hard margin)"
+        fail(name, expected, repr(number.tolist()), "")
+
+
+def magnitude(name: str, norm: float, smallest: float, largest: float) -> None:
+    """Refuse a kernel matrix, neither zero nor of a size between the bounds, whose products would leave the range."""
+    if norm and not smallest <= norm <= largest:
+        fix = f"Divide {name} by s and multiply C by s: the decision function stays the same."
+        fail(name, f"zero or of a size from {smallest:g} to {largest:g}", f"a largest row sum of {norm:.3g}", fix)
+
+
+def not_converged(gap: float, tol: float, n_iter: int, C: float) -> str:
+    """The text of a warning: an iteration that stopped before the gap was small."""
+    fix = "Raise max_iter or tol, or lower C."
+    if not np.isfinite(C):
+        fix = "Raise max_iter or, if no function of this kernel separates the classes, use a finite C."
+    return f"The relative duality gap is {gap:.2g} after {n_iter} iterations, above tol={tol:.2g}. {fix}"

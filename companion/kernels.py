@@ -5,9 +5,10 @@ and products of kernels are kernels; differences need not be (Aronszajn 1950, "T
 sections 6 and 8; Schölkopf & Smola 2002, "Learning with Kernels", chapters 2 and 13). A kernel object maps data X of
 shape (n, d) and Y of shape (m, d) to K of shape (n, m), on the backend and device and in the dtype of X.
 
-The Gaussian takes |x - y|² = |x|² + |y|² - 2⟨x, y⟩ from one matrix product. That loses about eps·max|x|² to rounding,
-where x is centred and measured in lengthscales. Where this exceeds eps^(2/3), float32 is computed in float64, and
-float64 from differences.
+Stationary kernels see x - y only: the Gaussian, the Laplacian, the Matérn family (Rasmussen & Williams 2006, "Gaussian
+Processes for Machine Learning", equations 4.9 and 4.14 to 4.18), powers of Cauchy's and of the exponential. Rounding:
+functions of |x - y|² (Gaussian, Cauchy, Matérn from nu = 21) lose at most eps^(2/3), about 4e-11 in float64 and 2e-5 in
+float32; the others lose some eps.
 
 >>> k = Gaussian(lengthscale=2.0) + 0.5 * Polynomial(degree=2)
 >>> k([[0.0], [2.0]]).round(3)
@@ -16,21 +17,28 @@ array([[ 1.5  ,  1.107],
 """
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any, NoReturn, Self
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
+from scipy.spatial.distance import pdist
+from scipy.special import gamma, gammaln, kv, kve
 
 from companion import _arrays, _checks
-from companion._arrays import Array
+from companion._arrays import Array, Seed
+from companion._distances import exp_below_zero, exp_minus, of_distance, of_squared_distance, row_blocks
+from companion._gram import DIFFERENCE, Constant, Kernel, Product, Stationary, Sum, check_parameter
 
-__all__ = ["Constant", "Gaussian", "Kernel", "Polynomial", "Product", "Stationary", "Sum"]
-__all__ += ["gaussian_reference", "polynomial_reference"]
+__all__ = ["Cauchy", "Constant", "ExponentialPower", "Gaussian", "Kernel", "Laplacian", "Matern", "Polynomial"]
+__all__ += ["Precomputed", "Product", "Softmax", "Stationary", "Sum", "median_lengthscale"]
+__all__ += ["cauchy_reference", "exponential_power_reference", "gaussian_reference", "laplacian_reference"]
+__all__ += ["matern_reference", "median_lengthscale_reference", "polynomial_reference", "precomputed_reference"]
+__all__ += ["softmax_reference"]
 
-_DIFFERENCE = "A difference of kernels need not be positive semidefinite."
-_ROWS = 256
+_LARGE_NU, _INFINITE_NU = 21.0, 1e16  # from the first on a series has 2e-15; from the second on K is Gaussian to eps
+_NUMBERS = "p + 1/2 with a whole number p <= 20, at least 21, or inf"
 
 
 def gaussian_reference(X: np.ndarray, Y: np.ndarray, lengthscale: float) -> np.ndarray:
@@ -79,277 +87,167 @@ def polynomial_reference(X: np.ndarray, Y: np.ndarray, degree: int, coef0: float
     return np.array([[(np.sum(x * y) + coef0) ** degree for y in Y] for x in X])
 
 
-class Kernel(ABC):
-    """A positive semidefinite similarity: ``K = kernel(X, Y)``, ``kernel.diag(X)``, ``k1 + k2``, ``k1 * k2``.
-
-    Subclasses are dataclasses whose fields are their parameters. They implement ``_gram`` and ``_diag`` on data that
-    has been converted and checked. Kernels compare by identity.
-    """
-
-    __array_ufunc__ = None  # so that numpy scalars leave 2.0 * kernel to __rmul__
-    _bounded = False
-
-    def __call__(self, X: Any, Y: Any | None = None) -> Array:
-        """All similarities between the rows of X and the rows of Y.
-
-        Parameters
-        ----------
-        X : array of shape (n, d)
-            Samples: NumPy, torch, or any array API array; lists and data frames become NumPy arrays.
-        Y : array of shape (m, d), optional
-            Samples on the same backend and device; X if left out, and K is then exactly symmetric.
-
-        Returns
-        -------
-        array of shape (n, m)
-            K, on the backend and device and in the dtype of the data (float16 is computed in float32). Gradients with
-            respect to the data and to tensor parameters pass.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the data are not finite dense real matrices with equal numbers of features, if K overflows, or if K
-            does not fit into memory.
-        """
-        X, Y, dtype = _arrays.data_pair(X, Y)
-        size = (X.shape[0], (X if Y is None else Y).shape[0])
-        itemsize = _arrays.namespace(X).finfo(dtype).bits // 8
-        _checks.fits_memory("K", size, itemsize, _arrays.memory(X))
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            return self._in_range(self._gram(X, Y), dtype)
-
-    def diag(self, X: Any) -> Array:
-        """The similarities k(x, x), without the rest of K.
-
-        Parameters
-        ----------
-        X : array of shape (n, d)
-            Samples.
-
-        Returns
-        -------
-        array of shape (n,)
-            The diagonal of ``kernel(X)``.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As a call does.
-        """
-        X, _, dtype = _arrays.data_pair(X, None)
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            return self._in_range(self._diag(X), dtype)
-
-    @abstractmethod
-    def _gram(self, X: Array, Y: Array | None) -> Array:
-        """K for checked data; the result is an own temporary. Y is None for Y = X."""
-
-    @abstractmethod
-    def _diag(self, X: Array) -> Array:
-        """The diagonal of K for checked data."""
-
-    def _in_range(self, K: Array, dtype: Any) -> Array:
-        xp = _arrays.namespace(K)
-        K = xp.astype(K, dtype, copy=False)
-        if not self._bounded and _arrays.checks_values(K) and not _all_finite(_arrays.detached(K)):
-            _checks.no_overflow("K", float(xp.finfo(dtype).max), "Scale the data, lower the degree, or use float64.")
-        return K
-
-    def __add__(self, other: Any) -> "Kernel":
-        return Sum(self, _as_kernel(other)) if _is_operand(other) else NotImplemented
-
-    def __radd__(self, other: Any) -> "Kernel":
-        return Sum(_as_kernel(other), self) if _is_operand(other) else NotImplemented
-
-    def __mul__(self, other: Any) -> "Kernel":
-        return Product(self, _as_kernel(other)) if _is_operand(other) else NotImplemented
-
-    def __rmul__(self, other: Any) -> "Kernel":
-        return Product(_as_kernel(other), self) if _is_operand(other) else NotImplemented
-
-    def __sub__(self, other: Any) -> NoReturn:
-        _checks.fail("The operation", "a sum or a product", "a difference", _DIFFERENCE)
-
-    __rsub__ = __sub__
-
-    def __neg__(self) -> NoReturn:
-        self.__sub__(0)
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters, as scikit-learn names them.
-
-        Parameters
-        ----------
-        deep : bool
-            Include the parameters of the kernels that this one is made of, as ``k1__lengthscale``.
-
-        Returns
-        -------
-        dict
-            Parameter names and values.
-        """
-        params = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
-        kernels = {name: value for name, value in params.items() if deep and isinstance(value, Kernel)}
-        nested = {f"{name}__{inner}": v for name, kernel in kernels.items() for inner, v in kernel.get_params().items()}
-        return params | nested
-
-    def set_params(self, **params: Any) -> Self:
-        """Change parameters, checked as in the constructor.
-
-        Parameters
-        ----------
-        **params
-            Names as in ``get_params``.
-
-        Returns
-        -------
-        Kernel
-            This object.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a name is unknown or a value is not allowed; nothing of this kernel is changed then.
-        """
-        own = self.get_params(deep=False)
-        for key in params:
-            _checks.known("parameter name", key.partition("__")[0], list(own))
-        flat = {key: value for key, value in params.items() if "__" not in key}
-        vars(self).update(vars(type(self)(**(own | flat))))
-        for key, value in params.items():
-            name, nested, inner = key.partition("__")
-            if nested:
-                part = getattr(self, name)
-                _checks.known("parameter name", key if not isinstance(part, Kernel) else name, list(own))
-                part.set_params(**{inner: value})
-        return self
-
-
-@dataclass(eq=False)
-class Constant(Kernel):
-    """k(x, y) = value: the kernel of one constant feature, √value. Numbers in sums and products become this.
+def laplacian_reference(X: np.ndarray, Y: np.ndarray, lengthscale: float) -> np.ndarray:
+    """K_ij = exp(-Σ_c |x_ic - y_jc| / lengthscale), straight from the formula.
 
     Parameters
     ----------
-    value : float
-        At least 0.
+    X, Y : array of shape (n, d), array of shape (m, d)
+        Samples.
+    lengthscale : float
+        In the units of X.
 
-    Raises
-    ------
-    ValueError
-        If ``value`` is negative or not finite.
+    Returns
+    -------
+    ndarray of shape (n, m)
 
     Examples
     --------
-    >>> Constant(2.0)([[0.0], [1.0]])
-    array([[2., 2.],
-           [2., 2.]])
+    >>> laplacian_reference(np.array([[0.0, 0.0]]), np.array([[1.0, 1.0]]), lengthscale=2.0).round(3)
+    array([[0.368]])
     """
-
-    value: float = 1.0
-
-    def __post_init__(self) -> None:
-        _check_parameter("value", self.value, allow_zero=True, why=_DIFFERENCE)
-
-    def _gram(self, X: Array, Y: Array | None) -> Array:
-        xp = _arrays.namespace(X)
-        ones = xp.ones((X.shape[0], (X if Y is None else Y).shape[0]), dtype=X.dtype, device=X.device)
-        return _arrays.multiply_(ones, _arrays.follow(self.value, X))
-
-    def _diag(self, X: Array) -> Array:
-        return _ones_like_rows(X) * _arrays.follow(self.value, X)
+    return np.array([[np.exp(-np.sum(np.abs(x - y)) / lengthscale) for y in Y] for x in X])
 
 
-@dataclass(eq=False)
-class Sum(Kernel):
-    """k(x, y) = k1(x, y) + k2(x, y): the features of both, side by side.
+def matern_reference(X: np.ndarray, Y: np.ndarray, nu: float, lengthscale: float) -> np.ndarray:
+    """K_ij = 2^(1 - nu) / Γ(nu) s^nu K_nu(s) with s = √(2 nu) |x_i - y_j| / lengthscale, and 1 at s = 0.
 
     Parameters
     ----------
-    k1, k2 : Kernel
-        The terms.
+    X, Y : array of shape (n, d), array of shape (m, d)
+        Samples.
+    nu : float
+        Positive; Γ(nu) overflows above 171.
+    lengthscale : float
+        In the units of X.
+
+    Returns
+    -------
+    ndarray of shape (n, m)
 
     Examples
     --------
-    >>> Gaussian() + 1.0
-    Gaussian(lengthscale=1.0) + Constant(value=1.0)
+    >>> matern_reference(np.array([[0.0]]), np.array([[0.0], [1.0]]), nu=1.5, lengthscale=1.0).round(3)
+    array([[1.   , 0.483]])
     """
 
-    k1: Kernel
-    k2: Kernel
+    def similarity(x: np.ndarray, y: np.ndarray) -> float:
+        s = np.sqrt(2 * nu) * np.sqrt(np.sum((x - y) ** 2)) / lengthscale
+        return 2 ** (1 - nu) / gamma(nu) * s**nu * kv(nu, s) if s > 0 else 1.0
 
-    def _gram(self, X: Array, Y: Array | None) -> Array:
-        return _arrays.add_(self.k1._gram(X, Y), self.k2._gram(X, Y))
-
-    def _diag(self, X: Array) -> Array:
-        return self.k1._diag(X) + self.k2._diag(X)
-
-    def __repr__(self) -> str:
-        return f"{self.k1!r} + {self.k2!r}"
+    return np.array([[similarity(x, y) for y in Y] for x in X])
 
 
-@dataclass(eq=False)
-class Product(Kernel):
-    """k(x, y) = k1(x, y) k2(x, y): all products of a feature of k1 and a feature of k2 (Schur's product theorem).
+def cauchy_reference(X: np.ndarray, Y: np.ndarray, beta: float, lengthscale: float) -> np.ndarray:
+    """K_ij = (1 + |x_i - y_j|² / lengthscale²)^-beta, straight from the formula.
 
     Parameters
     ----------
-    k1, k2 : Kernel
-        The factors.
+    X, Y : array of shape (n, d), array of shape (m, d)
+        Samples.
+    beta : float
+        Positive.
+    lengthscale : float
+        In the units of X.
+
+    Returns
+    -------
+    ndarray of shape (n, m)
 
     Examples
     --------
-    >>> 2.0 * (Gaussian() + Gaussian(3.0))
-    Constant(value=2.0) * (Gaussian(lengthscale=1.0) + Gaussian(lengthscale=3.0))
+    >>> cauchy_reference(np.array([[0.0]]), np.array([[0.0], [1.0]]), beta=1.0, lengthscale=1.0)
+    array([[1. , 0.5]])
     """
-
-    k1: Kernel
-    k2: Kernel
-
-    def _gram(self, X: Array, Y: Array | None) -> Array:
-        return _arrays.multiply_(self.k1._gram(X, Y), self.k2._gram(X, Y))
-
-    def _diag(self, X: Array) -> Array:
-        return self.k1._diag(X) * self.k2._diag(X)
-
-    def __repr__(self) -> str:
-        return " * ".join(f"({k!r})" if isinstance(k, Sum) else repr(k) for k in (self.k1, self.k2))
+    return np.array([[(1 + np.sum((x - y) ** 2) / lengthscale**2) ** -beta for y in Y] for x in X])
 
 
-@dataclass(eq=False)
-class Stationary(Kernel):
-    """A kernel of (x - y) / lengthscale alone, with k(x, x) = 1.
+def exponential_power_reference(X: np.ndarray, Y: np.ndarray, alpha: float, lengthscale: float) -> np.ndarray:
+    """K_ij = exp(-(|x_i - y_j| / lengthscale)^alpha), straight from the formula.
 
     Parameters
     ----------
-    lengthscale : float, 0-d array or array of shape (d,)
-        The distance over which the similarity falls off, in the units of X; one per feature if it is an array.
+    X, Y : array of shape (n, d), array of shape (m, d)
+        Samples.
+    alpha : float
+        Above 0, at most 2.
+    lengthscale : float
+        In the units of X.
 
-    Raises
-    ------
-    ValueError
-        If a lengthscale is not positive and finite, or their number is not the number of features; on a call, if it
-        rounds to zero in the dtype of X.
+    Returns
+    -------
+    ndarray of shape (n, m)
+
+    Examples
+    --------
+    >>> exponential_power_reference(np.array([[0.0]]), np.array([[0.0], [4.0]]), alpha=0.5, lengthscale=1.0).round(3)
+    array([[1.   , 0.135]])
     """
+    return np.array([[np.exp(-((np.sqrt(np.sum((x - y) ** 2)) / lengthscale) ** alpha)) for y in Y] for x in X])
 
-    lengthscale: Any = 1.0
-    _bounded = True
 
-    def __post_init__(self) -> None:
-        _check_parameter("lengthscale", self.lengthscale, ndim=1)
+def softmax_reference(X: np.ndarray, Y: np.ndarray, scale: float) -> np.ndarray:
+    """K_ij = exp(scale ⟨x_i, y_j⟩), straight from the formula.
 
-    def _diag(self, X: Array) -> Array:
-        self._lengthscale(X)
-        return _ones_like_rows(X)
+    Parameters
+    ----------
+    X, Y : array of shape (n, d), array of shape (m, d)
+        Samples.
+    scale : float
+        Positive.
 
-    def _lengthscale(self, X: Array) -> Array:
-        values = _arrays.parameter_values(self.lengthscale)
-        if values is not None:  # it may have been set since the constructor checked it
-            _checks.positive("lengthscale", values, ndim=1)
-            _checks.positive_when_rounded("lengthscale", values, _arrays.rounded(values, X))
-        lengthscale = _arrays.follow(self.lengthscale, X)
-        _checks.per_feature("lengthscale", tuple(lengthscale.shape), X.shape[1])
-        return lengthscale
+    Returns
+    -------
+    ndarray of shape (n, m)
+
+    Examples
+    --------
+    >>> softmax_reference(np.array([[1.0, 2.0]]), np.array([[0.0, 0.0], [0.5, 0.25]]), scale=1.0).round(3)
+    array([[1.   , 2.718]])
+    """
+    return np.array([[np.exp(scale * np.sum(x * y)) for y in Y] for x in X])
+
+
+def precomputed_reference(K: np.ndarray, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """The entries K[i, j], straight from the definition.
+
+    Parameters
+    ----------
+    K : array of shape (N, N)
+        All similarities.
+    X, Y : integer array of shape (n, 1), integer array of shape (m, 1)
+        Indices.
+
+    Returns
+    -------
+    ndarray of shape (n, m)
+
+    Examples
+    --------
+    >>> precomputed_reference(np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([[1]]), np.array([[0], [1]]))
+    array([[1., 3.]])
+    """
+    return np.array([[K[i, j] for j in Y[:, 0]] for i in X[:, 0]])
+
+
+def median_lengthscale_reference(X: np.ndarray) -> float:
+    """The median of |x_i - x_j| over all pairs i < j, straight from the definition.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        Samples.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> median_lengthscale_reference(np.array([[0.0], [1.0], [3.0]]))
+    2.0
+    """
+    return float(np.median([np.sqrt(np.sum((X[i] - X[j]) ** 2)) for j in range(len(X)) for i in range(j)]))
 
 
 @dataclass(eq=False)
@@ -381,8 +279,207 @@ class Gaussian(Stationary):
            [0.6065, 1.    ]])
     """
 
+    lengthscale: Any = 1.0
+
     def _gram(self, X: Array, Y: Array | None) -> Array:
-        return _of_squared_distance(_exp_below_zero, X, Y, self._lengthscale(X))
+        return of_squared_distance(exp_below_zero, X, Y, self._lengthscale(X))
+
+
+@dataclass(eq=False)
+class Laplacian(Stationary):
+    """k(x, y) = exp(-Σ_c |x_c - y_c| / lengthscale_c): the sum is the 1-norm; scikit-learn's gamma is 1 / lengthscale.
+
+    A product of one exponential per feature, so not isotropic; with the 2-norm it would be ``Matern(nu=0.5)``.
+
+    Parameters
+    ----------
+    lengthscale : float, 0-d array or array of shape (d,)
+        The 1-norm distance over which the similarity falls to 1/e = 0.37, in the units of X; one per feature if it is
+        an array.
+
+    Raises
+    ------
+    ValueError
+        If a lengthscale is not positive and finite, or their number is not the number of features; on a call, if it
+        rounds to zero in the dtype of X.
+
+    Notes
+    -----
+    Page: ``kernels/cost-of-the-gram-matrix``. Slow twin: ``laplacian_reference``. Gradients are of first order, 0 in a
+    coordinate where two samples agree.
+
+    Examples
+    --------
+    >>> Laplacian(lengthscale=2.0)([[0.0, 0.0], [1.0, 1.0]]).round(4)
+    array([[1.    , 0.3679],
+           [0.3679, 1.    ]])
+    """
+
+    lengthscale: Any = 1.0
+
+    def _gram(self, X: Array, Y: Array | None) -> Array:
+        return of_distance(exp_minus, X, Y, self._lengthscale(X), p=1)
+
+
+@dataclass(eq=False)
+class Matern(Stationary):
+    """k(x, y) = 2^(1 - nu) / Γ(nu) s^nu K_nu(s) with s = √(2 nu) |x - y| / lengthscale: as smooth as nu says.
+
+    With nu = p + 1/2 it is exp(-s) times a polynomial of degree p: exp(-r), (1 + s) exp(-s), (1 + s + s²/3) exp(-s) for
+    1/2, 3/2, 5/2. As nu grows it becomes the Gaussian, from which it differs by at most about 0.23 / nu.
+
+    Parameters
+    ----------
+    nu : float
+        Positive, or inf for the Gaussian. The kernel's space is that of nu + d/2 square-integrable derivatives.
+        Half-integers up to 20.5 and everything from 21 work on every backend and with gradients; other values go
+        through SciPy's Bessel function, to 1e-13, on the host and without gradients; that takes 0.4 µs per pair.
+    lengthscale : float, 0-d array or array of shape (d,)
+        In the units of X; one per feature if it is an array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is out of range, or the number of lengthscales is not the number of features; on a call, if the
+        data are on a device or record a gradient and nu is one of the values that need SciPy.
+
+    Notes
+    -----
+    Slow twin: ``matern_reference``. From nu = 21 on K comes from the
+    uniform expansion of K_nu in 1/nu (DLMF 10.41.4 and 10.41.9, ten terms, exact to 2e-15), normalised by its own value
+    at s = 0, since Γ(nu) and K_nu(s) overflow. Gradients are of any order there; below they are of first order, and 0
+    where samples coincide.
+
+    Examples
+    --------
+    >>> Matern(nu=1.5)([[0.0], [1.0]]).round(4)
+    array([[1.    , 0.4834],
+           [0.4834, 1.    ]])
+    """
+
+    nu: float = 1.5
+    lengthscale: Any = 1.0
+
+    def __post_init__(self) -> None:
+        self._nu()
+        super().__post_init__()
+
+    def _nu(self) -> float:
+        return _shape_number("nu", self.nu, why="inf is allowed too, and means the Gaussian.", infinite=True)
+
+    def _gram(self, X: Array, Y: Array | None) -> Array:
+        nu, lengthscale = self._nu(), self._lengthscale(X)
+        if nu >= _LARGE_NU:
+            profile = exp_below_zero if nu >= _INFINITE_NU else partial(_matern_of_large_nu, nu)
+            return of_squared_distance(profile, X, Y, lengthscale)
+        if (nu - 0.5).is_integer():
+            return of_distance(partial(_matern_of_half_integer, int(nu)), X, Y, lengthscale, p=2)
+        if not _arrays.reaches_host(X, Y, lengthscale):
+            _checks.elementary("nu", nu, _NUMBERS)
+        return of_distance(partial(_matern_by_bessel, nu), X, Y, lengthscale, p=2)
+
+
+@dataclass(eq=False)
+class Cauchy(Stationary):
+    """k(x, y) = (1 + |x - y|² / lengthscale²)^-beta: a power for a tail. Also called rational quadratic.
+
+    scikit-learn's ``RationalQuadratic(alpha=beta, length_scale=lengthscale / sqrt(2 * beta))``. It is a mixture of
+    Gaussians of all widths, which become one as beta grows with lengthscale = √(2 beta).
+
+    Parameters
+    ----------
+    beta : float
+        Positive: the similarity falls as |x - y|^(-2 beta).
+    lengthscale : float, 0-d array or array of shape (d,)
+        The distance at which the similarity is 2^-beta, in the units of X; one per feature if it is an array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is out of range, or the number of lengthscales is not the number of features; on a call, if one
+        rounds to zero in the dtype of X.
+
+    Notes
+    -----
+    Slow twin: ``cauchy_reference``.
+
+    Examples
+    --------
+    >>> Cauchy()([[0.0], [2.0]])
+    array([[1. , 0.2],
+           [0.2, 1. ]])
+    """
+
+    beta: float = 1.0
+    lengthscale: Any = 1.0
+
+    def __post_init__(self) -> None:
+        self._beta()
+        super().__post_init__()
+
+    def _beta(self) -> float:
+        return _shape_number("beta", self.beta)
+
+    def _gram(self, X: Array, Y: Array | None) -> Array:
+        beta = self._beta()
+        _checks.positive_when_rounded("beta", np.asarray(beta), _arrays.rounded(np.asarray(beta), X))
+        width = self._lengthscale(X) / math.sqrt(2 * beta)  # that of the Gaussian with the same peak
+        if (values := _arrays.parameter_values(self.lengthscale)) is not None:
+            values = np.asarray(values / math.sqrt(2 * beta))
+            _checks.positive_when_rounded("lengthscale / sqrt(2 * beta)", values, _arrays.rounded(values, X))
+        return of_squared_distance(partial(_cauchy, beta), X, Y, width)
+
+
+@dataclass(eq=False)
+class ExponentialPower(Stationary):
+    """k(x, y) = exp(-(|x - y| / lengthscale)^alpha): the characteristic function of a stable law.
+
+    alpha = 2 is ``Gaussian(lengthscale / sqrt(2))``, alpha = 1 is ``Matern(nu=0.5)``. Above 2 it is no kernel
+    (Schoenberg 1938, "Metric spaces and positive definite functions").
+
+    Parameters
+    ----------
+    alpha : float
+        Above 0, at most 2; smaller is rougher.
+    lengthscale : float, 0-d array or array of shape (d,)
+        The distance over which the similarity falls to 1/e = 0.37, in the units of X; one per feature if it is an
+        array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is out of range, or the number of lengthscales is not the number of features; on a call, if a
+        lengthscale rounds to zero in the dtype of X.
+
+    Notes
+    -----
+    Slow twin: ``exponential_power_reference``. Gradients are of first
+    order (any order for alpha = 2), and set to 0 where samples coincide, where none exists for alpha <= 1.
+
+    Examples
+    --------
+    >>> ExponentialPower(alpha=0.5)([[0.0], [4.0]]).round(4)
+    array([[1.    , 0.1353],
+           [0.1353, 1.    ]])
+    """
+
+    alpha: float
+    lengthscale: Any = 1.0
+
+    def __post_init__(self) -> None:
+        self._alpha()
+        super().__post_init__()
+
+    def _alpha(self) -> float:
+        alpha = _shape_number("alpha", self.alpha)
+        _checks.at_most("alpha", alpha, 2.0, "Above 2 this function is not positive semidefinite.")
+        return alpha
+
+    def _gram(self, X: Array, Y: Array | None) -> Array:
+        alpha, lengthscale = self._alpha(), self._lengthscale(X)
+        if alpha == 2:
+            return of_squared_distance(exp_below_zero, X, Y, lengthscale / math.sqrt(2))
+        return of_distance(partial(_exp_minus_power, alpha), X, Y, lengthscale, p=2)
 
 
 @dataclass(eq=False)
@@ -417,12 +514,12 @@ class Polynomial(Kernel):
 
     def __post_init__(self) -> None:
         _checks.integer("degree", self.degree, minimum=1)
-        _check_parameter("coef0", self.coef0, allow_zero=True, why=_DIFFERENCE)
+        check_parameter("coef0", self.coef0, allow_zero=True, why=DIFFERENCE)
 
     def _gram(self, X: Array, Y: Array | None) -> Array:
-        one = _ones_like_rows(X)[:, None]
-        A = _columns(X, one * _arrays.follow(self.coef0, X))  # (n, d + 1)
-        B = _columns(X, one) if Y is None else _columns(Y, _ones_like_rows(Y)[:, None])  # (m, d + 1)
+        one, Y_or_X = _arrays.ones_like_rows, X if Y is None else Y
+        A = _arrays.columns(X, one(X)[:, None] * _arrays.follow(self.coef0, X))  # (n, d + 1)
+        B = _arrays.columns(Y_or_X, one(Y_or_X)[:, None])  # (m, d + 1)
         return _arrays.pairwise(A, B, self._power, symmetric=Y is None)
 
     def _diag(self, X: Array) -> Array:
@@ -432,31 +529,241 @@ class Polynomial(Kernel):
         return _integer_power(product, int(self.degree))
 
 
-def _is_operand(other: Any) -> bool:
-    return isinstance(other, Kernel) or _checks.is_scale(other)
+@dataclass(eq=False)
+class Softmax(Kernel):
+    """k(x, y) = exp(scale ⟨x, y⟩): the weights of attention before each row is divided by its sum.
+
+    It is not stationary: it grows with the norms, k(x, x) = exp(scale |x|²), and its features are all monomials.
+    Divided by exp(scale |x|² / 2) exp(scale |y|² / 2) it is ``Gaussian(1 / sqrt(scale))``.
+
+    Parameters
+    ----------
+    scale : float
+        Positive, as in torch's ``scaled_dot_product_attention``, where 1 / sqrt(d) is the default; here it is 1.
+
+    Raises
+    ------
+    ValueError
+        If ``scale`` is not positive and finite; on a call, if a value of K overflows.
+
+    Notes
+    -----
+    Page: ``kernels/cost-of-the-gram-matrix``. Slow twin: ``softmax_reference``. Relative to its size, an entry
+    loses about eps·scale·|x||y|.
+
+    Examples
+    --------
+    >>> Softmax()([[1.0, 2.0]], [[0.0, 0.0], [0.5, 0.25]]).round(4)
+    array([[1.    , 2.7183]])
+    """
+
+    scale: Any = 1.0
+    _remedy = "Scale the data, pass scale=1/math.sqrt(X.shape[1]) or less, or use float64."
+
+    def __post_init__(self) -> None:
+        check_parameter("scale", self.scale, why="With a negative scale k(x, x) < k(x, -x).")
+
+    def _gram(self, X: Array, Y: Array | None) -> Array:
+        A = X * _arrays.follow(self.scale, X)
+        return _arrays.pairwise(A, X if Y is None else Y, _arrays.exp_, symmetric=Y is None)
+
+    def _diag(self, X: Array) -> Array:
+        return _arrays.exp_(_arrays.namespace(X).sum(X * X, axis=1) * _arrays.follow(self.scale, X))
 
 
-def _as_kernel(other: Any) -> Kernel:
-    return other if isinstance(other, Kernel) else Constant(other)
+@dataclass(eq=False, repr=False)
+class Precomputed(Kernel):
+    """k(i, j) = K[i, j]: a kernel on indices, for similarities that come as a matrix. Data are columns of indices.
+
+    As everywhere, the result follows the data, not K: it has the backend, device and dtype of the indices (float64 for
+    integers). Only the entries that are asked for are moved there. Of the two entries [i, j] and [j, i], which may
+    differ by rounding, the upper one is read.
+
+    Parameters
+    ----------
+    K : array of shape (N, N)
+        Finite and symmetric to rounding. Whether it is positive semidefinite is not tested, since that takes as long as
+        a fit: ``svm.solve_ridge`` tests it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If K is not a finite symmetric matrix; on a call, if the data are not a column of whole numbers from 0 to N - 1.
+
+    Notes
+    -----
+    Slow twin: ``precomputed_reference``. Do not change K in place afterwards: it is not copied.
+
+    Examples
+    --------
+    >>> k = Precomputed([[2.0, 1.0], [1.0, 3.0]])
+    >>> k([[1], [0], [1]], [[0]])
+    array([[1.],
+           [2.],
+           [1.]])
+    """
+
+    K: Any
+
+    def __post_init__(self) -> None:
+        matrix, dtype = _arrays.data("K", self.K)
+        _checks.square("K", tuple(matrix.shape))
+        if _arrays.checks_values(matrix):
+            values = _arrays.host(matrix)
+            tolerance = 100 * float(_arrays.namespace(matrix).finfo(dtype).eps) * float(np.abs(values).max())
+            _checks.symmetric("K", _asymmetry(values), tolerance)
+        self._matrix, self._checked = matrix, self.K
+
+    def _gram(self, X: Array, Y: Array | None) -> Array:
+        rows = self._indices("X", X)[:, None]  # (n, 1)
+        columns = rows if Y is None else self._indices("Y", Y)[:, None]
+        return _arrays.namespace(X).concat([self._entries(part, columns.T, X) for part in row_blocks(rows)], axis=0)
+
+    def _diag(self, X: Array) -> Array:
+        indices = self._indices("X", X)
+        return self._entries(indices, indices, X)
+
+    def _entries(self, i: Array, j: Array, like: Array) -> Array:
+        xp = _arrays.namespace(i)
+        return _arrays.follow(self._matrix[xp.minimum(i, j), xp.maximum(i, j)], like)
+
+    def _indices(self, name: str, X: Array) -> Array:
+        if self._checked is not self.K:
+            self.__post_init__()
+        values = _arrays.host(X) if _arrays.checks_values(X) else None
+        _checks.indices(name, tuple(X.shape), values, self._matrix.shape[0])
+        xp = _arrays.namespace(self._matrix)
+        return xp.astype(_arrays.follow(_arrays.detached(X)[:, 0], self._matrix), xp.int64)  # (n,)
+
+    def __repr__(self) -> str:
+        return f"Precomputed(<{' x '.join(map(str, self._matrix.shape))} matrix>)"
 
 
-def _check_parameter(name: str, value: Any, **limits: Any) -> None:
-    values = _arrays.parameter_values(value)
-    if values is not None:
-        _checks.positive(name, values, **limits)
+def median_lengthscale(X: Any, *, n_points: int | None = None, rng: Seed = None) -> float:
+    """The median distance |x_i - x_j| over the pairs i < j: a first guess of a lengthscale, from the data alone.
+
+    With it, ``Gaussian`` gives half of the pairs a similarity above exp(-1/2) = 0.61. It knows neither targets nor the
+    number of samples, so compare it with a tenth and with ten times as much.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        Samples, at least 2; give features that have units of their own a common scale first.
+    n_points : int, optional
+        Use that many rows, drawn without replacement; all of them if left out, or if there are no more.
+    rng : int, numpy.random.Generator, numpy.random.RandomState or None
+        Seed of that draw.
+
+    Returns
+    -------
+    float
+        In the units of X, computed on the host in float64, without a gradient.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X is not a finite matrix of at least 2 rows, the distances do not fit into memory, or half of all pairs
+        coincide.
+
+    Notes
+    -----
+    Slow twin: ``median_lengthscale_reference``.
+
+    Examples
+    --------
+    >>> median_lengthscale([[0.0], [1.0], [3.0]])
+    2.0
+    """
+    X = _arrays.host(_arrays.data("X", X)[0])
+    if n_points is not None:
+        _checks.integer("n_points", n_points, minimum=2)
+        if n_points < len(X):
+            rows = _arrays.generator(rng, "rows of the median lengthscale")
+            X = X[rows.choice(len(X), size=n_points, replace=False)]
+    _checks.at_least_two("X", X.shape)
+    _checks.fits_memory("distances", (len(X), len(X) // 2), 8, _arrays.memory(X), "Pass n_points=2000, for example.")
+    _, exponent = np.frexp(np.abs(X).max())  # a power of 2, so that no square overflows and nothing is rounded
+    distances = pdist(np.ldexp(X.astype(np.float64), -exponent))
+    half = float(np.ldexp(np.median(distances, overwrite_input=True), exponent))
+    _checks.distinct("X", half)
+    return half
 
 
-def _all_finite(K: Array) -> bool:
-    xp = _arrays.namespace(K)
-    return math.isfinite(float(xp.sum(K))) or bool(xp.all(xp.isfinite(K)))
+def _shape_number(name: str, value: Any, *, why: str = "", infinite: bool = False) -> float:
+    if _arrays.requires_grad(value):
+        _checks.not_differentiable(name)
+    values = _arrays.host(value)
+    if not (infinite and values.dtype.kind == "f" and values.ndim == 0 and values == math.inf):
+        _checks.positive(name, values, why=why)
+    return float(values)
 
 
-def _ones_like_rows(X: Array) -> Array:
-    return _arrays.namespace(X).ones(X.shape[0], dtype=X.dtype, device=X.device)
+def _exp_minus_power(alpha: float, distance: Array) -> Array:
+    """exp(-distance^alpha); the logarithm of 0 is -inf, which gives exactly 1."""
+    with np.errstate(divide="ignore"):
+        logarithm = _arrays.namespace(distance).log(distance)
+    return exp_minus(_arrays.exp_(_arrays.multiply_(logarithm, alpha)))
 
 
-def _columns(*blocks: Array) -> Array:
-    return _arrays.namespace(*blocks).concat(blocks, axis=1)
+def _cauchy(beta: float, exponent: Array) -> Array:
+    """(1 + r²)^-beta for exponent = -beta r²."""
+    xp = _arrays.namespace(exponent)
+    ratio = _arrays.multiply_(_arrays.clip_above_(exponent, 0.0), -1.0 / beta)
+    return _arrays.exp_(_arrays.multiply_(xp.log1p(ratio), -beta))
+
+
+def _matern_of_half_integer(p: int, distance: Array) -> Array:
+    """exp(-s) Σ_i c_i s^i for nu = p + 1/2 and s = √(2 nu) distance (Rasmussen & Williams 2006, equation 4.16)."""
+    info = _arrays.namespace(distance).finfo(distance.dtype)
+    zero = 2.0 - math.log(float(info.smallest_normal) * float(info.eps))  # exp(-zero) is 0 in this dtype
+    s = _arrays.clip_above_(_arrays.multiply_(distance, math.sqrt(2 * p + 1)), zero)
+    if p == 0:
+        return exp_minus(s)
+    f = math.factorial
+    coefficients = [f(p) * f(2 * p - i) * 2**i / (f(2 * p) * f(p - i) * f(i)) for i in range(p + 1)]
+    polynomial = _horner(coefficients, s)
+    return _arrays.multiply_(polynomial, exp_minus(s))
+
+
+def _matern_by_bessel(nu: float, distance: Array) -> Array:
+    r = _arrays.host(distance)
+    s = np.clip(math.sqrt(2 * nu) * r, 1e-300, 2000.0)  # K is 0 from 2000 on for nu < 21
+    logarithm = nu * np.log(s) + np.log(kve(nu, s)) - s + ((1 - nu) * math.log(2) - gammaln(nu))
+    return _arrays.follow(np.where(r > 0, np.exp(np.minimum(logarithm, 0.0)), 1.0), distance)
+
+
+def _matern_of_large_nu(nu: float, exponent: Array) -> Array:
+    """K for exponent = -r²/2, by the uniform expansion of K_nu(nu z) with z² = 2 r² / nu and q = √(1 + z²)."""
+    xp = _arrays.namespace(exponent)
+    half = _arrays.multiply_(_arrays.clip_above_(exponent, 0.0), -2.0 / nu)  # z² / 2
+    half = _arrays.clip_above_(half, 2e6 / nu)  # K is 0 from r² = 2e6 on
+    q = xp.sqrt(1.0 + 2.0 * half)
+    w = half / (1.0 + q)  # (q - 1) / 2
+    correction = 1.0 - 2.0 * w / q * _horner(_expansion(nu), 1.0 / q)
+    return _arrays.exp_(nu * (xp.log1p(w) - 2.0 * w)) * correction / xp.sqrt(q)
+
+
+@lru_cache(maxsize=32)
+def _expansion(nu: float) -> tuple[float, ...]:
+    """Coefficients of T with S(x) = S(1) (1 + (x - 1) T(x)), where S(x) = Σ_k (-1)^k u_k(x) / nu^k, k <= 10."""
+    t, u = np.polynomial.Polynomial([0.0, 1.0]), np.polynomial.Polynomial([1.0])
+    S = u
+    for k in range(1, 11):
+        u = t**2 * (1 - t**2) * u.deriv() / 2 + ((1 - 5 * t**2) * u).integ() / 8
+        S = S + u / (-nu) ** k
+    return tuple(((S - S(1.0)) // (t - 1) / S(1.0)).coef.tolist())
+
+
+def _horner(coefficients: Sequence[float], x: Array) -> Array:
+    """Σ_i coefficients[i] x^i, a new array."""
+    total = x * coefficients[-1]
+    for c in coefficients[-2:0:-1]:
+        total = _arrays.multiply_(_arrays.add_(total, c), x)
+    return _arrays.add_(total, coefficients[0])
+
+
+def _asymmetry(K: np.ndarray) -> float:
+    return max(float(np.abs(A - B).max()) for A, B in zip(row_blocks(K), row_blocks(K.T), strict=True))
 
 
 def _integer_power(x: Array, n: int) -> Array:
@@ -464,61 +771,3 @@ def _integer_power(x: Array, n: int) -> Array:
         return x
     half = _integer_power(x, n // 2)
     return half * half * x if n % 2 else half * half
-
-
-def _exp_below_zero(exponent: Array) -> Array:
-    return _arrays.exp_(_arrays.clip_above_(exponent, 0.0))
-
-
-def _of_squared_distance(profile: Callable[[Array], Array], X: Array, Y: Array | None, lengthscale: Array) -> Array:
-    """profile(-|x - y|² / (2 lengthscale²)) for all pairs, without loss where the matrix product would lose digits."""
-    xp = _arrays.namespace(X)
-    Z, V = _scaled(X, Y, lengthscale)
-    if not _arrays.checks_values(X) or _product_is_accurate(Z, V):
-        A, B = _exponent_factors(Z, V)
-        return _arrays.pairwise(A, B, profile, symmetric=Y is None, diagonal=0.0 if Y is None else None)
-    if X.dtype == xp.float32:
-        X64, Y64, lengthscale64 = (None if a is None else xp.astype(a, xp.float64) for a in (X, Y, lengthscale))
-        return xp.astype(_of_squared_distance(profile, X64, Y64, lengthscale64), xp.float32)
-    return xp.concat([profile(_exponent(part, X if Y is None else Y, lengthscale)) for part in _parts(X)], axis=0)
-
-
-def _scaled(X: Array, Y: Array | None, lengthscale: Array) -> tuple[Array, Array | None]:
-    centre = _arrays.namespace(X).mean(_arrays.detached(X), axis=0)  # (d,)
-    return (X - centre) / lengthscale, None if Y is None else (Y - centre) / lengthscale
-
-
-def _product_is_accurate(*blocks: Array | None) -> bool:
-    """Whether eps·max|z|² <= eps^(2/3): an entry of K then loses at most 4e-11 (float64) or 2e-5 (float32)."""
-    for Z in (_arrays.detached(block) for block in blocks if block is not None):
-        xp = _arrays.namespace(Z)
-        if not float(xp.max(xp.sum(Z * Z, axis=1))) <= xp.finfo(Z.dtype).eps ** (-1 / 3):
-            return False
-    return True
-
-
-def _exponent_factors(Z: Array, V: Array | None) -> tuple[Array, Array]:
-    """Factors A, B with A Bᵀ = -|z - v|²/2: the rows (z, -|z|²/2, 1) and (v, 1, -|v|²/2)."""
-    half, one = _minus_half_norms(Z), _ones_like_rows(Z)[:, None]  # (n, 1), (n, 1)
-    A = _columns(Z, half, one)  # (n, d + 2)
-    if V is None:
-        return A, _columns(Z, one, half)
-    return A, _columns(V, _ones_like_rows(V)[:, None], _minus_half_norms(V))  # (m, d + 2)
-
-
-def _minus_half_norms(Z: Array) -> Array:
-    return -_arrays.namespace(Z).sum(Z * Z, axis=1, keepdims=True) / 2
-
-
-def _exponent(X: Array, Y: Array, lengthscale: Array) -> Array:
-    """-|x - y|² / (2 lengthscale²) from differences, one feature at a time, so that nothing cancels."""
-    total = 0.0
-    scales = lengthscale * _arrays.namespace(X).ones(X.shape[1], dtype=X.dtype, device=X.device)  # (d,)
-    for j in range(X.shape[1]):
-        difference = (X[:, j][:, None] - Y[:, j][None, :]) / scales[j]  # (n, m)
-        total = total - difference * difference / 2
-    return total
-
-
-def _parts(X: Array) -> list[Array]:
-    return [X[i : min(i + _ROWS, X.shape[0]), :] for i in range(0, X.shape[0], _ROWS)]

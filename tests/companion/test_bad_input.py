@@ -6,10 +6,36 @@ import numpy as np
 import pytest
 
 from companion import _arrays, _checks, datasets
-from companion.kernels import Constant, Gaussian, Polynomial
+from companion.kernels import (
+    Cauchy,
+    Constant,
+    ExponentialPower,
+    Gaussian,
+    Laplacian,
+    Matern,
+    Polynomial,
+    Precomputed,
+    Softmax,
+    median_lengthscale,
+)
 
-KERNELS = [Gaussian(), Polynomial(2), Gaussian() + 2.0 * Polynomial(1)]
-every_kernel = pytest.mark.parametrize("kernel", KERNELS, ids=["gaussian", "polynomial", "algebra"])
+KERNELS = {
+    "gaussian": Gaussian(), "polynomial": Polynomial(2), "algebra": Gaussian() + 2.0 * Polynomial(1),
+    "laplacian": Laplacian(), "matern": Matern(), "matern-bessel": Matern(0.7), "matern-large": Matern(40),
+    "cauchy": Cauchy(), "power": ExponentialPower(0.7), "softmax": Softmax(0.1),
+}  # fmt: skip
+every_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS.keys())
+SHAPES = [
+    lambda lengthscale=1.0: Gaussian(lengthscale),
+    lambda lengthscale=1.0: Laplacian(lengthscale),
+    lambda lengthscale=1.0: Matern(0.7, lengthscale),
+    lambda lengthscale=1.0: Matern(1.5, lengthscale),
+    lambda lengthscale=1.0: Matern(40, lengthscale),
+    lambda lengthscale=1.0: Cauchy(0.5, lengthscale),
+    lambda lengthscale=1.0: ExponentialPower(1.3, lengthscale),
+    lambda lengthscale=1.0: ExponentialPower(2, lengthscale),
+]
+stationary = pytest.mark.parametrize("make", SHAPES, ids=lambda make: repr(make()).replace(", lengthscale=1.0", ""))
 X = np.random.default_rng(0).standard_normal((4, 3))
 
 
@@ -239,27 +265,30 @@ LENGTHSCALES = {
 }
 
 
+@stationary
 @pytest.mark.parametrize(("bad", "message"), LENGTHSCALES.values(), ids=LENGTHSCALES.keys())
-def test_bad_lengthscales_are_refused_at_construction(bad, message):
+def test_bad_lengthscales_are_refused_at_construction(bad, message, make):
     expected = "^lengthscale must be a positive finite number or an array with one per feature; "
     with pytest.raises(ValueError, match=expected + message):
-        Gaussian(bad)
+        make(bad)
 
 
-def test_b2_24_a_lengthscale_that_rounds_to_zero_in_the_data_s_dtype(xp):
+@stationary
+def test_b2_24_a_lengthscale_that_rounds_to_zero_in_the_data_s_dtype(xp, make):
     message = r"lengthscale must be positive in float32; got 1e-46, which rounds to zero. Use float64 data or a larger"
-    for call in (Gaussian(1e-46), Gaussian(1e-46).diag, Gaussian() + Gaussian(1e-46)):
+    for call in (make(1e-46), make(1e-46).diag, Gaussian() + make(1e-46)):
         with pytest.raises(ValueError, match=message):
             call(xp(X, "float32"))
     with pytest.raises(ValueError, match=r"got \[1.0, 1e-46, 1.0\], which rounds"):
-        Gaussian([1.0, 1e-46, 1.0])(xp(X, "float32"))
-    np.testing.assert_array_equal(xp.numpy(Gaussian(1e-46)(xp(X, "float64"))), np.eye(4))
-    np.testing.assert_array_equal(xp.numpy(Gaussian(1e-45)(xp(X, "float32"))), np.eye(4))
+        make([1.0, 1e-46, 1.0])(xp(X, "float32"))
+    for K in (make(1e-46)(xp(X, "float64")), make(1e-45)(xp(X, "float32"))):
+        np.testing.assert_allclose(xp.numpy(K), np.eye(4), rtol=0, atol=1e-40)
 
 
+@stationary
 @pytest.mark.parametrize(("bad", "message"), LENGTHSCALES.values(), ids=LENGTHSCALES.keys())
-def test_bad_lengthscales_set_after_construction_are_refused_on_a_call(bad, message):
-    kernel = Gaussian()
+def test_bad_lengthscales_set_after_construction_are_refused_on_a_call(bad, message, make):
+    kernel = make()
     kernel.lengthscale = bad
     for call in (kernel, kernel.diag):
         with pytest.raises(ValueError, match="^lengthscale must be a positive finite number .*; " + message):
@@ -273,27 +302,36 @@ def test_lengthscales_on_a_device_are_read_only_when_asked():
         Gaussian(1e-46).diag(torch.zeros(2, 1, device="meta"))
 
 
-def test_b2_25_wrong_number_of_lengthscales(xp):
+@stationary
+def test_b2_25_wrong_number_of_lengthscales(xp, make):
     message = r"lengthscale must be a number or an array of shape \(3,\), one entry per feature of X; got shape \(2,\)"
-    for call in (Gaussian([1.0, 2.0]), Gaussian([1.0, 2.0]).diag):
+    for call in (make([1.0, 2.0]), make([1.0, 2.0]).diag):
         with pytest.raises(ValueError, match=message):
             call(xp(X))
 
 
-def test_b2_26_40_lengthscales_of_any_kind_follow_the_data(xp, dtype):
-    expected = Gaussian(2.0)(xp(X, dtype))
+@stationary
+def test_b2_26_40_lengthscales_of_any_kind_follow_the_data(xp, dtype, make):
+    expected = make(2.0)(xp(X, dtype))
     twos = np.full(3, 2.0)
     for lengthscale in (2, np.float32(2), np.array(2.0), np.array(2.0, ">f4"), [2, 2, 2], twos, xp(twos), xp(2.0)):
-        K = Gaussian(lengthscale)(xp(X, dtype))
+        K = make(lengthscale)(xp(X, dtype))
         assert K.dtype == expected.dtype
-        np.testing.assert_array_equal(xp.numpy(K), xp.numpy(expected))
+        np.testing.assert_allclose(xp.numpy(K), xp.numpy(expected), rtol=0, atol=1e-15 if dtype == "float64" else 1e-7)
 
 
 def test_b2_26_38_tensor_parameters_with_numpy_data():
     torch = pytest.importorskip("torch")
-    np.testing.assert_array_equal(Gaussian(torch.tensor(2.0))(X), Gaussian(2.0)(X))
-    with pytest.raises(TypeError, match="a tensor that requires grad"):
-        Gaussian(torch.tensor(2.0, requires_grad=True))(X)
+    for make in SHAPES:
+        np.testing.assert_array_equal(make(torch.tensor(2.0))(X), make(2.0)(X))
+        with pytest.raises(TypeError, match="a tensor that requires grad"):
+            make(torch.tensor(2.0, requires_grad=True))(X)
+    for make, name in ((Matern, "nu"), (Cauchy, "beta"), (ExponentialPower, "alpha")):
+        message = (
+            rf"{name} must be a number; got a tensor that requires grad. Pass {name}.item\(\): no gradient with respect"
+        )
+        with pytest.raises(TypeError, match=message):
+            make(torch.tensor(1.5, requires_grad=True))
 
 
 POLYNOMIALS = {
@@ -311,6 +349,182 @@ POLYNOMIALS = {
 def test_bad_polynomials_are_refused(bad, error, message):
     with pytest.raises(error, match=message):
         Polynomial(**bad)
+
+
+NUMBERS = {
+    "negative": (-1.0, "got -1.0"), "zero": (0.0, "got 0.0"), "nan": (np.nan, "got nan"), "true": (True, "got True"),
+    "word": ("auto", "got 'auto'"), "none": (None, "got None"), "complex": (1j, "got 1j"),
+    "array": ([1.0], r"got shape \(1,\)"), "minus-inf": (-np.inf, "got -inf"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("bad", "message"), NUMBERS.values(), ids=NUMBERS.keys())
+@pytest.mark.parametrize("make", [Matern, Cauchy, ExponentialPower, Softmax], ids=lambda make: make.__name__)
+def test_b2_23_24_bad_shapes_and_scales_are_refused(make, bad, message):
+    name = next(iter(make(1.0).get_params()))
+    with pytest.raises(ValueError, match=f"^{name} must be a positive finite number; {message}"):
+        make(bad)
+    kernel = make(1.0)
+    with pytest.raises(ValueError, match=f"^{name} must be a positive finite number; {message}"):
+        kernel.set_params(**{name: bad})
+    if make is not Softmax:
+        setattr(kernel, name, bad)
+        with pytest.raises(ValueError, match=f"^{name} must be a positive finite number; {message}"):
+            kernel(X)
+
+
+def test_b2_24_infinite_shapes():
+    np.testing.assert_array_equal(Matern(np.inf)(X), Gaussian()(X))
+    with pytest.raises(ValueError, match="inf is allowed too, and means the Gaussian."):
+        Matern(-1.0)
+    for make in (Cauchy, ExponentialPower, Softmax):
+        with pytest.raises(ValueError, match="must be a positive finite number; got inf"):
+            make(np.inf)
+
+
+def test_what_is_no_kernel_is_refused():
+    with pytest.raises(
+        ValueError, match="alpha must be at most 2; got 2.5. Above 2 this function is not positive semi"
+    ):
+        ExponentialPower(2.5)
+    with pytest.raises(
+        ValueError, match=r"scale must be a positive .* got -1.0. With a negative scale k\(x, x\) < k\(x, -x"
+    ):
+        Softmax(-1.0)
+    with pytest.raises(ValueError, match="beta must be positive in float32; got 1e-60, which rounds to zero"):
+        Cauchy(1e-60)(X.astype(np.float32))
+    with pytest.raises(
+        ValueError, match=r"lengthscale / sqrt\(2 \* beta\) must be positive in float32; got .* rounds to"
+    ):
+        Cauchy(2.0, 1e-45)(X.astype(np.float32))
+
+
+def test_b2_38_orders_that_need_scipy_say_so():
+    torch = pytest.importorskip("torch")
+    message = (
+        r"^nu must be p \+ 1/2 with a whole number p <= 20, at least 21, or inf; got 0.7 with data on a device or "
+    )
+    recorded = (torch.zeros(3, 2, requires_grad=True), torch.zeros(3, 2, device="meta"))
+    for kernel, x in ((Matern(0.7), recorded[0]), (Matern(0.7), recorded[1]), (2.0 * Matern(0.7), recorded[0])):
+        with pytest.raises(ValueError, match=message):
+            kernel(x)
+    with pytest.raises(ValueError, match=message):
+        Matern(0.7, torch.tensor(1.0, requires_grad=True))(torch.zeros(3, 2))
+
+
+def test_b2_04_far_points_under_autograd_are_refused():
+    torch = pytest.importorskip("torch")
+    x = torch.tensor([[1e30], [-1e30]], requires_grad=True)
+    for kernel in (Laplacian(1e-5), Matern(lengthscale=1e-5), ExponentialPower(0.5, 1e-5)):
+        np.testing.assert_allclose(kernel(x.detach()), np.eye(2), atol=1e-30)
+        with pytest.raises(
+            ValueError, match=r"^.X / lengthscale.² must be within the range of its dtype .up to 3.4e\+38"
+        ):
+            kernel(x)
+
+
+def test_b2_04_overflow_of_softmax_says_what_to_do(xp):
+    message = (
+        r"K must be within .* overflow. Scale the data, pass scale=1/math.sqrt\(X.shape\[1\]\) or less, or use float64"
+    )
+    for big, dtype in ((30.0, "float64"), (10.0, "float32")):
+        x = xp(big * np.eye(3), dtype)
+        for call in (Softmax(), Softmax().diag, Softmax() * Gaussian()):
+            with pytest.raises(ValueError, match="an overflow. Scale the data"):
+                call(x)
+        with pytest.raises(ValueError, match=message):
+            Softmax()(x)
+        assert Softmax(1e-2)(x).shape == (3, 3)
+    if xp.name != "array-api-strict":
+        with pytest.raises(ValueError, match="up to 6.55e.04"):
+            Softmax()(xp(4.0 * np.eye(3), "float16"))
+
+
+MATRICES = {
+    "B2-45-asymmetric": (
+        [[1.0, 0.5], [0.4, 1.0]],
+        ValueError,
+        "K must be symmetric; got .* by up to 0.1. If that is r",
+    ),
+    "B2-54-not-square": (
+        X,
+        ValueError,
+        r"K must be square, .* got shape \(4, 3\). Pass kernel\(X\), not kernel\(X, Y\)",
+    ),
+    "B2-01-nan": ([[np.nan]], ValueError, r"K must be finite; got 1 NaN .* index \(0, 0\)"),
+    "B2-10-1-d": ([1.0], ValueError, r"K must be a 2-D array .* got shape \(1,\). Pass a whole kernel matrix"),
+    "B2-07-empty": (np.zeros((0, 0)), ValueError, "K must be non-empty"),
+    "B2-18-complex": (np.eye(2) + 0j, ValueError, "K must be real"),
+    "B2-20-strings": ([["a"]], ValueError, "K must be of dtype"),
+    "none": (None, TypeError, "K must be an array; got NoneType"),
+}
+
+
+@pytest.mark.parametrize(("bad", "error", "message"), MATRICES.values(), ids=MATRICES.keys())
+def test_bad_precomputed_matrices_are_refused(bad, error, message):
+    with pytest.raises(error, match="^" + message):
+        Precomputed(bad)
+    kernel = Precomputed(np.eye(3))
+    with pytest.raises(error, match="^" + message):
+        kernel.set_params(K=bad)
+    kernel.K = bad
+    with pytest.raises(error, match="^" + message):
+        kernel([[0]])
+
+
+INDICES = {
+    "too-large": ([[4]], "made of whole numbers from 0 to 3; got 4. Index i stands for row and column i"),
+    "negative": ([[0], [-1]], "made of whole numbers from 0 to 3; got -1"),
+    "fraction": ([[0.0], [0.5]], "made of whole numbers from 0 to 3; got 0.5"),
+    "rows-of-X": (
+        X,
+        r"a column of indices, of shape \(n_samples, 1\), for a precomputed kernel; got shape \(4, 3\). For all",
+    ),
+    "B2-10-1-d": (np.arange(4), "a 2-D array"),
+    "B2-01-nan": ([[np.nan]], "finite"),
+}
+
+
+@pytest.mark.parametrize(("bad", "message"), INDICES.values(), ids=INDICES.keys())
+def test_bad_indices_are_refused(bad, message, xp):
+    kernel = Precomputed(np.eye(4))
+    for call in (kernel, kernel.diag, 2.0 * kernel):
+        with pytest.raises(ValueError, match="^X must be " + message):
+            call(xp(bad))
+    bad = np.asarray(bad)
+    if bad.ndim == 2 and bad.shape[1] == 1:
+        with pytest.raises(ValueError, match="^Y must be " + message):
+            kernel(xp([[0]]), xp(bad))
+
+
+def test_b2_39_a_precomputed_tensor_with_a_gradient_needs_tensor_indices():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match="got a tensor that requires grad"):
+        Precomputed(torch.eye(2, requires_grad=True))([[0]])
+
+
+MEDIANS = {
+    "one-sample": ({"X": X[:1]}, ValueError, r"X must be made of at least 2 samples, one pair; got shape \(1, 3\)"),
+    "equal-samples": (
+        {"X": np.repeat([[0.0], [1.0]], [9, 2], axis=0)}, ValueError,
+        r"X must be made of samples that differ; got a median distance of 0: at least half .* numpy.unique\(X",
+    ),
+    "B2-78-too-long": (
+        {"X": np.broadcast_to(np.zeros((1, 1), np.float32), (3_000_000, 1))}, ValueError,
+        "distances must be small enough .* = 33,527.6 GiB. Pass n_points=2000, for example",
+    ),
+    "B2-01-nan": ({"X": spoiled(np.nan)}, ValueError, "X must be finite"),
+    "B2-10-1-d": ({"X": X[0]}, ValueError, "X must be a 2-D array"),
+    "n_points-1": ({"X": X, "n_points": 1}, ValueError, "n_points must be an integer >= 2; got 1"),
+    "n_points-2.0": ({"X": X, "n_points": 2.0}, TypeError, "n_points must be an integer >= 2; got 2.0"),
+    "B2-63-seed": ({"X": X, "n_points": 2, "rng": -1}, ValueError, "rng must be a non-negative integer"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("bad", "error", "message"), MEDIANS.values(), ids=MEDIANS.keys())
+def test_bad_samples_for_the_median_lengthscale_are_refused(bad, error, message):
+    with pytest.raises(error, match="^" + message):
+        median_lengthscale(**bad)
 
 
 DATASETS = {

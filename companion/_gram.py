@@ -1,0 +1,317 @@
+"""What every kernel object does: calls, the diagonal, sums and products, parameters, refusals.
+
+Sums k1 + k2, products k1 * k2 and non-negative multiples of kernels are kernels; differences need not be (Aronszajn
+1950, "Theory of reproducing kernels", part I, sections 6 and 8: the product is the restriction of k1(x, y) k2(u, v) to
+x = u, y = v). Rounding of K is that of its parts: a sum or product adds one half unit in the last place.
+
+>>> from companion.kernels import Gaussian
+>>> (2.0 * Gaussian() + 1.0)([[0.0]])
+array([[3.]])
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import Any, NoReturn, Self
+
+import numpy as np
+
+from companion import _arrays, _checks
+from companion._arrays import Array
+
+DIFFERENCE = "A difference of kernels need not be positive semidefinite."
+
+
+class Kernel(ABC):
+    """A positive semidefinite similarity: ``K = kernel(X, Y)``, ``kernel.diag(X)``, ``k1 + k2``, ``k1 * k2``.
+
+    Subclasses are dataclasses whose fields are their parameters. They implement ``_gram`` and ``_diag`` on data that
+    has been converted and checked. Kernels compare by identity.
+    """
+
+    __array_ufunc__ = None  # so that numpy scalars leave 2.0 * kernel to __rmul__
+    _bounded = False
+    _remedy = "Scale the data, lower the degree, or use float64."
+
+    def __call__(self, X: Any, Y: Any | None = None) -> Array:
+        """All similarities between the rows of X and the rows of Y.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            Samples: NumPy, torch, or any array API array; lists and data frames become NumPy arrays.
+        Y : array of shape (m, d), optional
+            Samples on the same backend and device; X if left out, and K is then exactly symmetric.
+
+        Returns
+        -------
+        array of shape (n, m)
+            K, on the backend and device and in the dtype of the data (float16 is computed in float32). Gradients with
+            respect to the data and to tensor parameters pass.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the data are not finite dense real matrices with equal numbers of features, if K overflows, or if K
+            does not fit into memory.
+        """
+        X, Y, dtype = _arrays.data_pair(X, Y)
+        size = (X.shape[0], (X if Y is None else Y).shape[0])
+        itemsize = _arrays.namespace(X).finfo(dtype).bits // 8
+        _checks.fits_memory("K", size, itemsize, _arrays.memory(X))
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            return self._in_range(self._gram(X, Y), dtype)
+
+    def diag(self, X: Any) -> Array:
+        """The similarities k(x, x), without the rest of K.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            Samples.
+
+        Returns
+        -------
+        array of shape (n,)
+            The diagonal of ``kernel(X)``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As a call does.
+        """
+        X, _, dtype = _arrays.data_pair(X, None)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            return self._in_range(self._diag(X), dtype)
+
+    @abstractmethod
+    def _gram(self, X: Array, Y: Array | None) -> Array:
+        """K for checked data; the result is an own temporary. Y is None for Y = X."""
+
+    @abstractmethod
+    def _diag(self, X: Array) -> Array:
+        """The diagonal of K for checked data."""
+
+    def _in_range(self, K: Array, dtype: Any) -> Array:
+        xp = _arrays.namespace(K)
+        K = xp.astype(K, dtype, copy=False)
+        if not self._bounded and _arrays.checks_values(K) and not _all_finite(_arrays.detached(K)):
+            _checks.no_overflow("K", float(xp.finfo(dtype).max), self._remedy)
+        return K
+
+    def __add__(self, other: Any) -> "Kernel":
+        return Sum(self, _as_kernel(other)) if _is_operand(other) else NotImplemented
+
+    def __radd__(self, other: Any) -> "Kernel":
+        return Sum(_as_kernel(other), self) if _is_operand(other) else NotImplemented
+
+    def __mul__(self, other: Any) -> "Kernel":
+        return Product(self, _as_kernel(other)) if _is_operand(other) else NotImplemented
+
+    def __rmul__(self, other: Any) -> "Kernel":
+        return Product(_as_kernel(other), self) if _is_operand(other) else NotImplemented
+
+    def __sub__(self, other: Any) -> NoReturn:
+        _checks.fail("The operation", "a sum or a product", "a difference", DIFFERENCE)
+
+    __rsub__ = __sub__
+
+    def __neg__(self) -> NoReturn:
+        self.__sub__(0)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters, as scikit-learn names them.
+
+        Parameters
+        ----------
+        deep : bool
+            Include the parameters of the kernels that this one is made of, as ``k1__lengthscale``.
+
+        Returns
+        -------
+        dict
+            Parameter names and values.
+        """
+        params = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        kernels = {name: value for name, value in params.items() if deep and isinstance(value, Kernel)}
+        nested = {f"{name}__{inner}": v for name, kernel in kernels.items() for inner, v in kernel.get_params().items()}
+        return params | nested
+
+    def set_params(self, **params: Any) -> Self:
+        """Change parameters, checked as in the constructor.
+
+        Parameters
+        ----------
+        **params
+            Names as in ``get_params``.
+
+        Returns
+        -------
+        Kernel
+            This object.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a name is unknown or a value is not allowed; nothing of this kernel is changed then.
+        """
+        own = self.get_params(deep=False)
+        for key in params:
+            _checks.known("parameter name", key.partition("__")[0], list(own))
+        flat = {key: value for key, value in params.items() if "__" not in key}
+        vars(self).update(vars(type(self)(**(own | flat))))
+        for key, value in params.items():
+            name, nested, inner = key.partition("__")
+            if nested:
+                part = getattr(self, name)
+                _checks.known("parameter name", key if not isinstance(part, Kernel) else name, list(own))
+                part.set_params(**{inner: value})
+        return self
+
+
+@dataclass(eq=False)
+class Constant(Kernel):
+    """k(x, y) = value: the kernel of one constant feature, √value. Numbers in sums and products become this.
+
+    Parameters
+    ----------
+    value : float
+        At least 0.
+
+    Raises
+    ------
+    ValueError
+        If ``value`` is negative or not finite.
+
+    Examples
+    --------
+    >>> Constant(2.0)([[0.0], [1.0]])
+    array([[2., 2.],
+           [2., 2.]])
+    """
+
+    value: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_parameter("value", self.value, allow_zero=True, why=DIFFERENCE)
+
+    def _gram(self, X: Array, Y: Array | None) -> Array:
+        xp = _arrays.namespace(X)
+        ones = xp.ones((X.shape[0], (X if Y is None else Y).shape[0]), dtype=X.dtype, device=X.device)
+        return _arrays.multiply_(ones, _arrays.follow(self.value, X))
+
+    def _diag(self, X: Array) -> Array:
+        return _arrays.ones_like_rows(X) * _arrays.follow(self.value, X)
+
+
+@dataclass(eq=False)
+class Sum(Kernel):
+    """k(x, y) = k1(x, y) + k2(x, y): the features of both, side by side.
+
+    Parameters
+    ----------
+    k1, k2 : Kernel
+        The terms.
+
+    Examples
+    --------
+    >>> from companion.kernels import Gaussian
+    >>> Gaussian() + 1.0
+    Gaussian(lengthscale=1.0) + Constant(value=1.0)
+    """
+
+    k1: Kernel
+    k2: Kernel
+
+    def _gram(self, X: Array, Y: Array | None) -> Array:
+        return _arrays.add_(self.k1._gram(X, Y), self.k2._gram(X, Y))
+
+    def _diag(self, X: Array) -> Array:
+        return self.k1._diag(X) + self.k2._diag(X)
+
+    def __repr__(self) -> str:
+        return f"{self.k1!r} + {self.k2!r}"
+
+
+@dataclass(eq=False)
+class Product(Kernel):
+    """k(x, y) = k1(x, y) k2(x, y): all products of a feature of k1 and a feature of k2 (Schur's product theorem).
+
+    Parameters
+    ----------
+    k1, k2 : Kernel
+        The factors.
+
+    Examples
+    --------
+    >>> from companion.kernels import Gaussian
+    >>> 2.0 * (Gaussian() + Gaussian(3.0))
+    Constant(value=2.0) * (Gaussian(lengthscale=1.0) + Gaussian(lengthscale=3.0))
+    """
+
+    k1: Kernel
+    k2: Kernel
+
+    def _gram(self, X: Array, Y: Array | None) -> Array:
+        return _arrays.multiply_(self.k1._gram(X, Y), self.k2._gram(X, Y))
+
+    def _diag(self, X: Array) -> Array:
+        return self.k1._diag(X) * self.k2._diag(X)
+
+    def __repr__(self) -> str:
+        return " * ".join(f"({k!r})" if isinstance(k, Sum) else repr(k) for k in (self.k1, self.k2))
+
+
+class Stationary(Kernel):
+    """A kernel of (x - y) / lengthscale alone, with k(x, x) = 1.
+
+    Parameters
+    ----------
+    lengthscale : float, 0-d array or array of shape (d,)
+        The distance over which the similarity falls off, in the units of X; one per feature if it is an array.
+
+    Raises
+    ------
+    ValueError
+        If a lengthscale is not positive and finite, or their number is not the number of features; on a call, if it
+        rounds to zero in the dtype of X.
+    """
+
+    lengthscale: Any
+    _bounded = True
+
+    def __post_init__(self) -> None:
+        check_parameter("lengthscale", self.lengthscale, ndim=1)
+
+    def _diag(self, X: Array) -> Array:
+        self._lengthscale(X)
+        return _arrays.ones_like_rows(X)
+
+    def _lengthscale(self, X: Array) -> Array:
+        values = _arrays.parameter_values(self.lengthscale)
+        if values is not None:  # it may have been set since the constructor checked it
+            _checks.positive("lengthscale", values, ndim=1)
+            _checks.positive_when_rounded("lengthscale", values, _arrays.rounded(values, X))
+        lengthscale = _arrays.follow(self.lengthscale, X)
+        _checks.per_feature("lengthscale", tuple(lengthscale.shape), X.shape[1])
+        return lengthscale
+
+
+def _is_operand(other: Any) -> bool:
+    return isinstance(other, Kernel) or _checks.is_scale(other)
+
+
+def _as_kernel(other: Any) -> Kernel:
+    return other if isinstance(other, Kernel) else Constant(other)
+
+
+def check_parameter(name: str, value: Any, **limits: Any) -> None:
+    """Refuse a parameter that is out of range, where its values may be read."""
+    values = _arrays.parameter_values(value)
+    if values is not None:
+        _checks.positive(name, values, **limits)
+
+
+def _all_finite(K: Array) -> bool:
+    xp = _arrays.namespace(K)
+    return math.isfinite(float(xp.sum(K))) or bool(xp.all(xp.isfinite(K)))
