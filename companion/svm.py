@@ -1,15 +1,22 @@
-"""Kernel ridge regression: f(x) = Σ_i a_i k(x, x_i) with (K + penalty I) a = y.
+"""Kernel machines f(x) = Σ_i a_i k(x, x_i): kernel ridge regression, and the support vector machine through its dual.
 
-The coefficients a minimise |y - K a|² + penalty aᵀ K a (Saunders, Gammerman & Vovk 1998, "Ridge regression learning
-algorithm in dual variables"; Schölkopf & Smola 2002, "Learning with Kernels", section 4.2: representer theorem). The
-system is solved through a Cholesky factorisation, n³/3 operations, which also certifies that the minimum is one.
-Rounding changes a by about eps·κ relative to its size, where κ = (λ_max + penalty) / (λ_min + penalty); the residual,
-which ``RidgeSolution`` carries, says whether that spoils the fit.
+Ridge: (K + penalty I) a = y minimises |y - K a|² + penalty aᵀ K a (Saunders, Gammerman & Vovk 1998, "Ridge regression
+learning algorithm in dual variables"; Schölkopf & Smola 2002, "Learning with Kernels", section 4.2: representer
+theorem). Cholesky solves it in n³/3 operations. Rounding changes a by about eps·κ relative to its size, where
+κ = (λ_max + penalty) / (λ_min + penalty); the residual, which ``RidgeSolution`` carries, says whether that matters.
+
+Support vector machine: with β_i = α_i y_i, maximise yᵀβ - βᵀKβ/2 subject to Σ_i β_i = 0 and 0 <= α_i <= C; then
+f(x) = Σ_i β_i k(x, x_i) + intercept. Sequential minimal optimisation moves two coordinates at a time, the pair that
+promises the largest gain to second order (Fan, Chen & Lin 2005, "Working set selection using second order information
+for training support vector machines", WSS 2). No feasible α has a higher dual value than any (f, intercept) has a
+primal one, |f|²/2 + C Σ_i max(0, 1 - y_i f(x_i)): their gap bounds the error of both, and is the stopping rule.
 
 >>> from companion.kernels import Gaussian
->>> solution = solve_ridge(Gaussian()([[0.0], [1.0]]), [0.0, 1.0], penalty=0.1)
->>> solution.coef.round(3), solution.converged
-(array([-0.72 ,  1.306]), True)
+>>> K = Gaussian()([[0.0], [1.0]])
+>>> solve_ridge(K, [0.0, 1.0], penalty=0.1).coef.round(3)
+array([-0.72 ,  1.306])
+>>> solve_dual(K, [-1.0, 1.0], C=10.0)
+DualSolution(alpha=array([2.541, 2.541]), intercept=0, gap=0, n_iter=1, converged=True)
 """
 
 import warnings
@@ -20,11 +27,16 @@ import numpy as np
 from scipy.linalg import eigvalsh, lapack
 
 from companion import _arrays, _checks
-from companion._checks import NotPSDError, NumericalWarning
+from companion._checks import ConvergenceWarning, NotPSDError, NumericalWarning
 
-__all__ = ["NotPSDError", "RidgeSolution", "ridge_reference", "solve_ridge"]
+__all__ = ["ConvergenceWarning", "DualSolution", "NotPSDError", "RidgeSolution", "dual_reference"]
+__all__ += ["intercept_reference", "objectives_reference", "ridge_reference", "solve_dual", "solve_ridge"]
 
 _ROWS = 256
+_CHECK_EVERY = 50  # iterations between two looks at the gap, which costs about half an iteration
+_LEAD = 1e-13  # a pair whose scores differ by less, in units of the labels, is in order to rounding
+_EPS = float(np.finfo(np.float64).eps)
+_SMALLEST, _LARGEST = 1e-100, 1e100  # of C and of |K|: nothing over- or underflows in between
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,15 +145,314 @@ def solve_ridge(K: Any, y: Any, *, penalty: float = 1.0) -> RidgeSolution:
     return RidgeSolution(coef, residual, converged)
 
 
+@dataclass(frozen=True, eq=False)
+class DualSolution:
+    """The solution of the dual problem of a support vector machine, with its certificate.
+
+    Parameters
+    ----------
+    alpha : ndarray of shape (n,)
+        The dual coefficients, float64, from 0 to C and exactly 0 or C where a bound holds them; those above 0 belong to
+        the support vectors. The decision function is ``kernel(X_new, X) @ (alpha * y) + intercept``.
+    intercept : float
+        The mean of y_i - Σ_j α_j y_j k(x_i, x_j) over the free support vectors, 0 < α_i < C; if there are none, the
+        middle of the interval that the optimality conditions allow.
+    gap : float
+        The relative duality gap (P - D) / P, from 0 to 1: the objective P of this solution exceeds the smallest
+        possible one by at most ``gap * P``. Itself it is known to eps·Σ α_i·max k(x, x), which matters if C is huge.
+    n_iter : int
+        Pairs of coefficients that were moved.
+    converged : bool
+        Whether ``gap <= tol``.
+    """
+
+    alpha: np.ndarray
+    intercept: float
+    gap: float
+    n_iter: int
+    converged: bool
+
+    def __repr__(self) -> str:
+        alpha = np.array2string(self.alpha.round(3), threshold=6, edgeitems=2, separator=", ", prefix=" " * 19)
+        numbers = f"intercept={self.intercept:.4g}, gap={self.gap:.2g}, n_iter={self.n_iter}"
+        return f"DualSolution(alpha=array({alpha}), {numbers}, converged={self.converged})"
+
+
+def objectives_reference(
+    K: np.ndarray, y: np.ndarray, alpha: np.ndarray, intercept: float, C: float
+) -> tuple[float, float]:
+    """The primal value P and the dual value D of a support vector machine, straight from the formulas.
+
+    D <= D* = P* <= P for every 0 <= α <= C with Σ α_i y_i = 0 and every intercept, where * marks the optimum.
+
+    Parameters
+    ----------
+    K : array of shape (n, n)
+        Kernel matrix.
+    y : array of shape (n,)
+        Labels -1 and +1.
+    alpha : array of shape (n,)
+        Dual coefficients.
+    intercept : float
+    C : float
+        Finite bound on alpha.
+
+    Returns
+    -------
+    (float, float)
+        P = |f|²/2 + C Σ_i max(0, 1 - y_i (f(x_i) + intercept)) with f = K (α y), and D = Σ_i α_i - |f|²/2.
+
+    Examples
+    --------
+    >>> y = np.array([-1.0, 1.0])
+    >>> objectives_reference(np.eye(2), y, np.array([0.5, 1.0]), intercept=0.0, C=1.0)
+    (1.125, 0.875)
+    """
+    f = K @ (alpha * y)
+    square_of_norm = (alpha * y) @ f
+    primal = square_of_norm / 2 + C * np.sum(np.maximum(0, 1 - y * (f + intercept)))
+    return float(primal), float(np.sum(alpha) - square_of_norm / 2)
+
+
+def dual_reference(K: np.ndarray, y: np.ndarray, C: float, tol: float = 1e-9) -> tuple[np.ndarray, float]:
+    """Solve the dual by moving, again and again, the pair that violates the optimality conditions most.
+
+    Parameters
+    ----------
+    K : array of shape (n, n)
+        Kernel matrix.
+    y : array of shape (n,)
+        Labels -1 and +1.
+    C : float
+        Bound on alpha.
+    tol : float
+        Stop when no two scores y_i - f(x_i) contradict each other by more.
+
+    Returns
+    -------
+    (ndarray of shape (n,), float)
+        The dual coefficients α and the intercept.
+
+    Examples
+    --------
+    >>> dual_reference(np.eye(2), np.array([-1.0, 1.0]), C=10.0)
+    (array([1., 1.]), 0.0)
+    """
+    lower, upper = np.minimum(0, C * y), np.maximum(0, C * y)
+    beta = np.zeros(len(y))
+    while True:
+        score = y - K @ beta
+        i = np.argmax(np.where(beta < upper, score, -np.inf))
+        j = np.argmin(np.where(beta > lower, score, np.inf))
+        if score[i] - score[j] <= tol:
+            return np.abs(beta), float(score[i] + score[j]) / 2
+        curvature = max(K[i, i] + K[j, j] - 2 * K[i, j], 1e-12)
+        step = (score[i] - score[j]) / curvature
+        step = min(step, upper[i] - beta[i], beta[j] - lower[j])
+        beta[i] += step
+        beta[j] -= step
+
+
+def intercept_reference(K: np.ndarray, y: np.ndarray, alpha: np.ndarray, C: float) -> float:
+    """The intercept that belongs to dual coefficients at the optimum, straight from the optimality conditions.
+
+    With the scores s_i = y_i - f(x_i), f = K (α y): where α_i y_i may still rise, s_i <= intercept; where it may still
+    fall, s_i >= intercept; hence s_i = intercept at every free support vector, 0 < α_i < C.
+
+    Parameters
+    ----------
+    K : array of shape (n, n)
+        Kernel matrix.
+    y : array of shape (n,)
+        Labels -1 and +1.
+    alpha : array of shape (n,)
+        Dual coefficients, exactly 0 or C where a bound holds them.
+    C : float
+        Bound on alpha.
+
+    Returns
+    -------
+    float
+        The mean score of the free support vectors; if there are none, the middle of the interval that is left.
+
+    Examples
+    --------
+    >>> y = np.array([-1.0, 1.0])
+    >>> intercept_reference(np.eye(2), y, np.array([0.5, 0.5]), C=1.0)
+    0.0
+    """
+    score = y - K @ (alpha * y)
+    free = (0 < alpha) & (alpha < C)
+    if free.any():
+        return float(np.mean(score[free]))
+    lowest = np.max(score[np.where(y > 0, alpha < C, alpha > 0)])
+    highest = np.min(score[np.where(y > 0, alpha > 0, alpha < C)])
+    return float(lowest + highest) / 2
+
+
+def solve_dual(K: Any, y: Any, *, C: float = 1.0, tol: float = 1e-6, max_iter: int = 1_000_000) -> DualSolution:
+    """The support vector machine of a kernel matrix, by sequential minimal optimisation of its dual.
+
+    Computed in float64 on the host, whatever the dtype of K. K must be positive semidefinite to rounding, as in
+    ``solve_ridge``: otherwise the gap certifies nothing. That is tested first, by a pivoted Cholesky factorisation that
+    costs n²r operations if K has numerical rank r.
+
+    Parameters
+    ----------
+    K : array of shape (n, n)
+        Kernel matrix, ``kernel(X)``.
+    y : array of shape (n,)
+        Labels -1 and +1, both present.
+    C : float
+        The price of a unit of margin violation, from 1e-100 to 1e100; ``inf`` forbids violations (hard margin), which
+        needs data that the kernel separates.
+    tol : float
+        The relative duality gap to reach, (P - D) / P; at most 0.5.
+    max_iter : int
+        Pairs of coefficients to move at most.
+
+    Returns
+    -------
+    DualSolution
+        Coefficients, intercept and certificate.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If K or y is not a finite real NumPy array (or list) of a matching shape, K is not symmetric, its largest
+        absolute row sum is out of range (1e-100 to 1e100, or 0), y is not made of -1 and +1 with both present, or a
+        parameter is out of range.
+    NotPSDError
+        If K has an eigenvalue below -n·eps·|K|, with eps of K's dtype and |K| its largest absolute row sum.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the gap is above ``tol`` after ``max_iter`` steps, or where rounding stops all progress.
+
+    Notes
+    -----
+    Page: ``kernels/margins-and-duality``. Slow twin: ``dual_reference``.
+
+    Examples
+    --------
+    >>> solution = solve_dual([[1.0, 0.5], [0.5, 1.0]], [-1, 1], C=10.0)
+    >>> solution.alpha, solution.gap
+    (array([2., 2.]), 0.0)
+    """
+    K, dtype = _arrays.host_data("K", K)
+    y, _ = _arrays.host_data("y", y, ndim=(1,))
+    _checks.same_length("K", K.shape, "y", y.shape)
+    _checks.signs("y", y)
+    _check_parameters(C, tol, max_iter)
+    solution = _smo(_kernel_matrix(K, dtype), y.astype(np.float64, copy=False), float(C), float(tol), int(max_iter))
+    if not solution.converged:
+        warnings.warn(_checks.not_converged(solution.gap, tol, solution.n_iter, C), ConvergenceWarning, stacklevel=2)
+    return solution
+
+
+def _check_parameters(C: Any, tol: Any, max_iter: Any) -> None:
+    _checks.box("C", C, _SMALLEST, _LARGEST)
+    _checks.positive("tol", np.asarray(tol))
+    _checks.at_most("tol", tol, 0.5, "A relative gap of 1 is that of alpha = 0.")
+    _checks.integer("max_iter", max_iter, minimum=1)
+
+
+def _kernel_matrix(K: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """K in float64, found symmetric and positive semidefinite to the rounding of its ``dtype``."""
+    K, eps = K.astype(np.float64, copy=False), float(np.finfo(dtype).eps)
+    with np.errstate(over="ignore"):
+        norm = _norm_of_symmetric(K, tolerance=100 * eps)
+    _checks.magnitude("K", norm, _SMALLEST, _LARGEST)
+    _certify_psd(K, len(K) * eps * norm)
+    return K
+
+
+def _smo(K: np.ndarray, y: np.ndarray, C: float, tol: float, max_iter: int) -> DualSolution:
+    """Solve the dual for checked arguments."""
+    lower, upper = np.minimum(0.0, C * y), np.maximum(0.0, C * y)
+    no_digits = 1 / (_EPS * (float(K.diagonal().max()) or 1.0))  # rounding of K beta exceeds 1 for such |beta|
+    beta, score, n_iter, exact = np.zeros(len(y)), y.copy(), 0, True  # score = y - K beta, exact if just computed
+    blocked, can_fall = np.where(y > 0, 0.0, -np.inf), np.where(y < 0, 1.0, 0.0)
+    while True:
+        i, j, step = _working_pair(K, score, blocked, can_fall)
+        stop = step == 0 or n_iter == max_iter
+        if stop or n_iter % _CHECK_EVERY == 0:
+            intercept = _intercept(score, beta, lower, upper)
+            gap = _relative_gap(score, beta, y, intercept, C)
+            stop = stop or np.abs(beta).sum() > no_digits
+            if stop or gap <= tol:
+                if exact:
+                    return DualSolution(np.abs(beta), intercept, gap, n_iter, gap <= tol)
+                score, exact = y - K @ beta, True
+                continue
+        rise, fall = upper[i] - beta[i], beta[j] - lower[j]
+        step = min(step, rise, fall)
+        beta[i] = upper[i] if step == rise else beta[i] + step
+        beta[j] = lower[j] if step == fall else beta[j] - step
+        score -= step * (K[i] - K[j])
+        for k in (i, j):
+            blocked[k] = 0.0 if beta[k] < upper[k] else -np.inf
+            can_fall[k] = beta[k] > lower[k]
+        n_iter, exact = n_iter + 1, False
+
+
+def _working_pair(
+    K: np.ndarray, score: np.ndarray, blocked: np.ndarray, can_fall: np.ndarray
+) -> tuple[int, int, float]:
+    """The pair to move, i up and j down, and the step that would be best without bounds; 0 if no pair is left."""
+    diagonal = K.diagonal()
+    i = int((score + blocked).argmax())
+    lead = np.maximum((score[i] - score) * can_fall, 0.0)  # of i over j
+    curvature = np.maximum(diagonal[i] + diagonal - 2 * K[i], max(_EPS * diagonal[i], 1 / _LARGEST**2))
+    j = int((lead * lead / curvature).argmax())  # the gain is half of this
+    return i, j, float(lead[j] / curvature[j]) if lead[j] > _LEAD else 0.0
+
+
+def _intercept(score: np.ndarray, beta: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
+    free = (lower < beta) & (beta < upper)
+    if free.any():
+        return float(score[free].mean())
+    return float(score[beta < upper].max() + score[beta > lower].min()) / 2
+
+
+def _relative_gap(score: np.ndarray, beta: np.ndarray, y: np.ndarray, intercept: float, C: float) -> float:
+    square_of_norm = beta @ (y - score)
+    loss = np.maximum(0.0, y * (score - intercept))  # 1 - y f = y (y - f)
+    dual = y @ beta - square_of_norm / 2
+    primal = square_of_norm / 2 + C * loss.sum() if np.isfinite(C) else _hard_margin(square_of_norm, 1 - loss.max())
+    return max(0.0, min(1.0, float(1 - dual / primal)))  # in this order NaN becomes 1
+
+
+def _hard_margin(square_of_norm: float, margin: float) -> float:
+    """The primal value of f / margin, which leaves every point outside the margin if f separates them at all."""
+    return square_of_norm / (2 * margin**2) if margin > 0 else np.inf
+
+
+def _certify_psd(K: np.ndarray, tolerance: float) -> None:
+    """As ``_require_psd``, but cheaper at a low numerical rank: K = L Lᵀ + R, where R turns out small."""
+    factor, pivots, rank, _ = lapack.dpstrf(K.T, tol=tolerance / len(K), lower=1)  # K.T: in the order of Fortran
+    if rank == len(K):  # all pivots are positive
+        return
+    L = np.empty((len(K), rank))
+    L[pivots - 1] = np.tril(factor[:, :rank])  # undo the pivoting
+    square_of_norm = 0.0  # of R, by Frobenius; every block row up to the diagonal counts twice
+    for i in range(0, len(K), _ROWS):
+        j = min(i + _ROWS, len(K))
+        square_of_norm += 2 * np.linalg.norm(K[i:j, :j] - L[i:j] @ L[:j].T) ** 2
+    if not square_of_norm <= tolerance**2:
+        _require_psd(K, tolerance)
+
+
 def _norm_of_symmetric(K: np.ndarray, tolerance: float) -> float:
     """The largest absolute row sum, between the spectral norm and √n times it; refuses an asymmetric K."""
     _checks.square("K", K.shape)
     norm = largest = gap = 0.0
     for i in range(0, len(K), _ROWS):
-        rows, columns = K[i : i + _ROWS], K[:, i : i + _ROWS].T  # (<= _ROWS, n), twice
+        rows, below = K[i : i + _ROWS], K[i : i + _ROWS, : i + _ROWS]  # (<= _ROWS, n), (<= _ROWS, <= i + _ROWS)
         size = np.abs(rows)
         norm, largest = max(norm, float(size.sum(axis=1).max())), max(largest, float(size.max()))
-        gap = max(gap, float(np.abs(rows - columns).max()))
+        gap = max(gap, float(np.abs(below - K[: i + _ROWS, i : i + _ROWS].T).max()))
     _checks.symmetric("K", gap, tolerance * largest)
     return norm
 
