@@ -3,7 +3,7 @@
 Import the module you need, for example ``from companion.kernels import Gaussian``. Importing ``companion`` itself
 loads no module and no dependency; torch, scikit-learn and matplotlib are loaded only by what needs them. The modules
 stand in ``__all__`` in the order of their imports: one imports only from those before it, and from ``datasets``,
-``plotting`` and ``show`` nobody does.
+``plotting`` and ``show`` nobody does but the figures of the chapters.
 
 >>> from companion.kernels import Gaussian
 >>> Gaussian()([[0.0], [0.0]])
@@ -13,7 +13,7 @@ array([[1., 1.],
 
 from importlib.metadata import PackageNotFoundError, version
 
-__all__ = ["kernels", "svm", "datasets", "plotting", "show"]
+__all__ = ["kernels", "svm", "estimators", "datasets", "plotting", "figures_kernels", "show"]
 
 try:
     __version__ = version("kernels-to-performers")

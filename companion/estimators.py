@@ -1,0 +1,347 @@
+"""The functions of the course as scikit-learn estimators: they clone, sit in pipelines and are searched over.
+
+Both are kernel machines f(x) = Σ_i a_i k(x, x_i) + b; ``svm`` finds the a_i and says how exact they are.
+
+Classification between classes r < s solves the dual of ``svm.solve_dual``; f_rs(x) > 0 means class s. More than two
+classes are decided one against one (Knerr, Personnaz & Dreyfus 1990, "Single-layer learning revisited"; Hsu & Lin 2002,
+"A comparison of methods for multiclass support vector machines", section II-B). Class s scores
+
+    votes_s + F_s / (3 (|F_s| + 1)),    votes_s = the pairs that s wins,    F_s = Σ_{r<s} f_rs - Σ_{r>s} f_sr,
+
+so that the F_s, less than 1/3 in size when squashed, only break ties: the score and the prediction of scikit-learn's
+``SVC(decision_function_shape="ovr", break_ties=True)``. Regression solves (K + penalty I) a = y, without b
+(Schölkopf & Smola 2002, "Learning with Kernels", section 4.2).
+
+>>> from companion.datasets import moons
+>>> X, y = moons(200, rng=0)
+>>> model = DualSVC(C=10.0).fit(X, y)
+>>> model.converged_, round(model.score(X, y), 2) > 0.85
+(True, True)
+"""
+
+import warnings
+from itertools import combinations
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from companion import _arrays, _checks, svm
+from companion.kernels import Gaussian, Kernel
+
+__all__ = ["DualSVC", "KernelRidge"]
+
+
+class _KernelMachine(BaseEstimator):
+    """What the estimators share: reading data, and the kernel between new samples and those that were kept."""
+
+    kernel: Any
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = self._is_precomputed()
+        return tags
+
+    def _is_precomputed(self) -> bool:
+        return isinstance(self.kernel, str) and self.kernel == "precomputed"
+
+    def _read(self, X: Any, **others: Any) -> Any:
+        """X as checked float32 or float64 (and y, if it is among the others), as scikit-learn's rules demand."""
+        for name, value in (("X", X), ("y", others.get("y"))):
+            _arrays.require_host(name, value)
+        checked = validate_data(self, X, dtype="numeric", **others)
+        X, *y = checked if "y" in others else (checked,)
+        X, _ = _arrays.host_data("X", X)
+        return (X, *y) if y else X
+
+    def _gram_of(self, X: np.ndarray) -> np.ndarray:
+        """K between the training samples; sets ``kernel_``."""
+        known = self.kernel is None or isinstance(self.kernel, Kernel) or self._is_precomputed()
+        _checks.kernel("kernel", self.kernel, known)
+        if self._is_precomputed():
+            self.kernel_ = "precomputed"
+            return X
+        self.kernel_ = Gaussian(_lengthscale(X)) if self.kernel is None else clone(self.kernel)
+        return self.kernel_(X)
+
+    def _keep(self, X: np.ndarray, kept: np.ndarray | slice) -> np.ndarray | None:
+        """The training samples that predictions need; a precomputed kernel needs their indices only."""
+        return None if self._is_precomputed() else X[kept].copy()
+
+    def _gram(self, X: Any, samples: np.ndarray | None, kept: np.ndarray | slice) -> np.ndarray:
+        """K between new samples and the kept ones."""
+        X = self._read(X, reset=False)
+        return X[:, kept] if samples is None else self.kernel_(X, samples)
+
+
+class DualSVC(ClassifierMixin, _KernelMachine):
+    """The support vector machine through its dual, for two or more classes, with a certificate for each pair.
+
+    Parameters
+    ----------
+    C : float
+        The price of a unit of margin violation, positive; ``inf`` is the hard margin.
+    kernel : Kernel, "precomputed" or None
+        A kernel object such as ``companion.kernels.Gaussian(2.0)``, whose parameters are searched as
+        ``kernel__lengthscale``; "precomputed": X is the kernel matrix, between the training samples to fit and between
+        new and training samples to predict; None: the Gaussian with lengthscale √(d·var(X)/2), which is
+        scikit-learn's ``gamma="scale"``, 1/(d·var(X)) (gamma = 1 if X is constant), with the variance of all entries.
+    tol : float
+        The relative duality gap to reach in every pair.
+    max_iter : int
+        Pairs of coefficients to move at most, in every pair of classes.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    n_features_in_ : int
+        Columns of X; ``feature_names_in_`` holds their names if X was a data frame.
+    kernel_ : Kernel or "precomputed"
+        The kernel that was used.
+    support_ : ndarray of shape (n_SV,)
+        Indices of the samples that support a pair of classes, in ascending order.
+    support_vectors_ : ndarray of shape (n_SV, d), or None
+        Those samples; None for a precomputed kernel.
+    dual_coef_ : ndarray of shape (n_classes (n_classes - 1) / 2, n_SV)
+        α_i times +1 for the later class of a pair and -1 for the earlier one, 0 for samples of other classes; a row for
+        each pair (0, 1), (0, 2), ..., (1, 2), .... For two classes that is scikit-learn's layout, for more it is not.
+    intercept_, gap_, n_iter_ : ndarray of shape (n_classes (n_classes - 1) / 2,)
+        Of each pair, as in ``svm.DualSolution``.
+    converged_ : bool
+        Whether every gap is at most ``tol``.
+
+    Notes
+    -----
+    Page: ``kernels/support-vector-machine``.
+
+    Examples
+    --------
+    >>> model = DualSVC(kernel=Gaussian(2.0)).fit([[0.0], [1.0], [5.0], [6.0]], ["near", "near", "far", "far"])
+    >>> model.predict([[2.0], [7.0]])
+    array(['near', 'far'], dtype='<U4')
+    """
+
+    def __init__(self, C: float = 1.0, kernel: Any = None, tol: float = 1e-6, max_iter: int = 1_000_000) -> None:
+        self.C = C
+        self.kernel = kernel
+        self.tol = tol
+        self.max_iter = max_iter
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Solve the dual of every pair of classes, on blocks of one kernel matrix that is certified once.
+
+        Parameters
+        ----------
+        X : array of shape (n, d), or (n, n) for a precomputed kernel
+            Samples: a NumPy array, a list of lists or a data frame.
+        y : array of shape (n,)
+            Labels of any kind.
+
+        Returns
+        -------
+        DualSVC
+            This estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X is no finite dense real matrix, y has one class only or no classes, or a parameter is out of range.
+        NotPSDError
+            If the kernel matrix has a negative eigenvalue.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Scikit-learn's, if a pair of classes stays above ``tol``; it names the worst.
+        """
+        svm._check_parameters(self.C, self.tol, self.max_iter)
+        X, y = self._read(X, y=y)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        _checks.classes("y", self.classes_)
+        K = self._gram_of(X)
+        K = svm._kernel_matrix(K, K.dtype)
+        pairs = list(combinations(range(len(self.classes_)), 2))
+        members = [np.flatnonzero((codes == r) | (codes == s)) for r, s in pairs]
+        signs = [np.where(codes[some] == s, 1.0, -1.0) for some, (_, s) in zip(members, pairs, strict=True)]
+        solutions = [self._solve(K, some, sign) for some, sign in zip(members, signs, strict=True)]
+        self._keep_solutions(X, solutions, members, signs)
+        self._warn_unless_converged(pairs)
+        return self
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """The signed scores of new samples.
+
+        Parameters
+        ----------
+        X : array of shape (n, d), or (n, n_train) for a precomputed kernel
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, n_classes)
+            f(x) for two classes, positive for the later one; else each class's votes and squashed sum of scores.
+        """
+        check_is_fitted(self)
+        K = self._gram(X, self.support_vectors_, self.support_)  # (n, n_SV)
+        scores = K @ self.dual_coef_.T + self.intercept_  # (n, n_pairs)
+        return scores[:, 0] if len(self.classes_) == 2 else _one_against_one(scores, len(self.classes_))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The labels of new samples.
+
+        Parameters
+        ----------
+        X : array of shape (n, d), or (n, n_train) for a precomputed kernel
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            The class of the largest score; the later class where f(x) > 0, if there are two.
+        """
+        scores = self.decision_function(X)
+        return self.classes_[scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(int)]
+
+    def _solve(self, K: np.ndarray, members: np.ndarray, sign: np.ndarray) -> svm.DualSolution:
+        block = K if len(members) == len(K) else K[np.ix_(members, members)]
+        return svm._smo(block, sign, float(self.C), float(self.tol), int(self.max_iter))
+
+    def _keep_solutions(self, X: np.ndarray, solutions: list, members: list, signs: list) -> None:
+        coef = np.zeros((len(solutions), len(X)))
+        for row, solution, some, sign in zip(coef, solutions, members, signs, strict=True):
+            row[some] = solution.alpha * sign
+        self.support_ = np.flatnonzero(coef.any(axis=0))
+        self.support_vectors_ = self._keep(X, self.support_)
+        self.dual_coef_ = coef[:, self.support_]
+        self.intercept_ = np.array([solution.intercept for solution in solutions])
+        self.gap_ = np.array([solution.gap for solution in solutions])
+        self.n_iter_ = np.array([solution.n_iter for solution in solutions])
+        self.converged_ = all(solution.converged for solution in solutions)
+
+    def _warn_unless_converged(self, pairs: list[tuple[int, int]]) -> None:
+        if self.converged_:
+            return
+        worst = int(self.gap_.argmax())
+        first, second = (self.classes_[c].item() for c in pairs[worst])
+        count = int(np.sum(self.gap_ > self.tol))
+        reason = _checks.not_converged(self.gap_[worst], self.tol, self.n_iter_[worst], self.C)
+        message = (
+            f"{count} of {len(pairs)} pairs of classes did not converge, worst {first!r} against {second!r}. {reason}"
+        )
+        warnings.warn(message, ConvergenceWarning, stacklevel=3)
+
+
+class KernelRidge(RegressorMixin, _KernelMachine):
+    """Kernel ridge regression, for one output or several.
+
+    Parameters
+    ----------
+    penalty : float
+        At least 0, in the units of the kernel; larger is smoother.
+    kernel : Kernel, "precomputed" or None
+        As for ``DualSVC``.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Columns of X; ``feature_names_in_`` holds their names if X was a data frame.
+    kernel_ : Kernel or "precomputed"
+        The kernel that was used.
+    dual_coef_ : ndarray of shape (n,) or (n, n_outputs)
+        The coefficients a, in the dtype of the kernel matrix.
+    X_fit_ : ndarray of shape (n, d), or None
+        The training samples; None for a precomputed kernel.
+    residual_ : float
+        As in ``svm.RidgeSolution``.
+
+    Notes
+    -----
+    Page: ``kernels/kernel-trick``.
+
+    Examples
+    --------
+    >>> KernelRidge(penalty=1e-6, kernel=Gaussian()).fit([[0.0], [2.0]], [1.0, 3.0]).predict([[0.0], [2.0]]).round(3)
+    array([1., 3.])
+    """
+
+    def __init__(self, penalty: float = 1.0, kernel: Any = None) -> None:
+        self.penalty = penalty
+        self.kernel = kernel
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Solve (K + penalty I) a = y.
+
+        Parameters
+        ----------
+        X : array of shape (n, d), or (n, n) for a precomputed kernel
+            Samples: a NumPy array, a list of lists or a data frame.
+        y : array of shape (n,) or (n, n_outputs)
+            Targets.
+
+        Returns
+        -------
+        KernelRidge
+            This estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X or y is no finite dense real array, or ``penalty`` is negative.
+        NotPSDError
+            If the kernel matrix has a negative eigenvalue, or no unique solution exists.
+
+        Warns
+        -----
+        NumericalWarning
+            If the residual of the system is not small.
+        """
+        X, y = self._read(X, y=y, multi_output=True, y_numeric=True)
+        solution = svm.solve_ridge(self._gram_of(X), y, penalty=self.penalty)
+        self.dual_coef_, self.residual_ = solution.coef, solution.residual
+        self.X_fit_ = self._keep(X, slice(None))
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The values of the fitted function.
+
+        Parameters
+        ----------
+        X : array of shape (n, d), or (n, n_train) for a precomputed kernel
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, n_outputs)
+            f(x) = Σ_i a_i k(x, x_i).
+        """
+        check_is_fitted(self)
+        return self._gram(X, self.X_fit_, slice(None)) @ self.dual_coef_
+
+
+def _lengthscale(X: np.ndarray) -> float:
+    """√(d·var(X)/2), without overflow; √(1/2) if X is constant."""
+    size = float(np.abs(X).max()) or 1.0
+    deviation = float((X / size).std(dtype=np.float64))
+    return size * deviation * (X.shape[1] / 2) ** 0.5 or 0.5**0.5
+
+
+def _one_against_one(scores: np.ndarray, n_classes: int) -> np.ndarray:
+    """Votes and squashed sums of scores: a column for each class, from one for each pair."""
+    votes, sums = np.zeros((2, len(scores), n_classes))
+    for score, (r, s) in zip(scores.T, combinations(range(n_classes), 2), strict=True):
+        votes[:, s] += score > 0
+        votes[:, r] += score <= 0
+        sums[:, s] += score
+        sums[:, r] -= score
+    return votes + sums / (3 * (np.abs(sums) + 1))

@@ -1,0 +1,381 @@
+"""The estimators against scikit-learn: its checks, its numbers, its tools, and the inputs that must be refused."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
+from sklearn.kernel_ridge import KernelRidge as Peer
+from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from companion import datasets, estimators, svm
+from companion._checks import NotPSDError
+from companion.estimators import DualSVC, KernelRidge
+from companion.kernels import Gaussian, Laplacian, Polynomial
+from companion.svm import solve_dual, solve_ridge
+
+EXCEPTIONS = {}  # checks of scikit-learn that we do not pass: none
+CHECKED = [DualSVC(), DualSVC(kernel=Laplacian(2.0)), KernelRidge(), KernelRidge(kernel=0.5 * Laplacian(2.0) + 1.0)]
+
+
+@parametrize_with_checks(CHECKED, expected_failed_checks=lambda _: EXCEPTIONS)
+def test_scikit_learn_s_checks(estimator, check):
+    check(estimator)
+
+
+def moons():
+    return datasets.moons(300, rng=0)
+
+
+def standardised(load):
+    X, y = load(return_X_y=True)
+    return StandardScaler().fit_transform(X), y
+
+
+def digits(*classes):
+    X, y = load_digits(return_X_y=True)
+    chosen = np.isin(y, classes)
+    return X[chosen], y[chosen]
+
+
+DATA = {
+    "moons": moons,
+    "breast-cancer": lambda: standardised(load_breast_cancer),
+    "digits-3-8": lambda: digits(3, 8),
+    "digits-4-9": lambda: digits(4, 9),
+    "wine": lambda: standardised(load_wine),
+    "digits-2-3-5-8": lambda: digits(2, 3, 5, 8),
+}
+
+
+def peer(**parameters):
+    return SVC(tol=1e-8, decision_function_shape="ovr", break_ties=True, **parameters)
+
+
+@pytest.mark.parametrize("C", [1.0, 10.0])
+@pytest.mark.parametrize("data", DATA.values(), ids=DATA.keys())
+def test_decides_as_scikit_learn_s_svc(data, C):
+    """Ours at its default tolerance, the peer's tightened; the largest difference seen is 6e-5, on moons."""
+    X, y = data()
+    ours, theirs = DualSVC(C=C).fit(X, y), peer(C=C).fit(X, y)
+    assert ours.converged_ and (ours.gap_ <= 1e-6).all()
+    np.testing.assert_allclose(ours.decision_function(X), theirs.decision_function(X), atol=1e-3)
+    np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
+    np.testing.assert_array_equal(ours.support_, np.sort(theirs.support_))
+
+
+def test_two_classes_have_the_layout_of_svc():
+    X, y = moons()
+    ours, theirs = DualSVC(C=2.0, tol=1e-10).fit(X, y), peer(C=2.0).fit(X, y)
+    order = np.argsort(theirs.support_)
+    assert ours.dual_coef_.shape == theirs.dual_coef_.shape and ours.decision_function(X).shape == (len(X),)
+    np.testing.assert_allclose(ours.dual_coef_, theirs.dual_coef_[:, order], atol=1e-4)
+    np.testing.assert_allclose(ours.intercept_, theirs.intercept_, atol=1e-4)
+    np.testing.assert_array_equal(ours.support_vectors_, X[ours.support_])
+
+
+def test_each_pair_of_classes_is_a_machine_of_its_own():
+    X, y = standardised(load_wine)
+    model = DualSVC(C=3.0, kernel=Gaussian(4.0)).fit(X, y)
+    assert model.dual_coef_.shape == (3, len(model.support_)) and model.gap_.shape == model.n_iter_.shape == (3,)
+    for pair, (r, s) in enumerate([(0, 1), (0, 2), (1, 2)]):
+        members = np.isin(y, (r, s))
+        alone = solve_dual(Gaussian(4.0)(X[members]), np.where(y[members] == s, 1.0, -1.0), C=3.0)
+        beta = np.zeros(len(y))
+        beta[model.support_] = model.dual_coef_[pair]
+        np.testing.assert_allclose(beta[members], alone.alpha * np.where(y[members] == s, 1, -1), atol=1e-12)
+        assert (beta[~members] == 0).all() and model.intercept_[pair] == pytest.approx(alone.intercept, abs=1e-12)
+
+
+def test_votes_decide_and_scores_break_ties():
+    """Pairs (0, 1), (0, 2), (1, 2): a positive score is a vote for the later class."""
+    cycle = np.array([[-0.1, 5.0, -0.3]])  # 0 beats 1, 2 beats 0, 1 beats 2: a vote each; sums -4.9, -0.1 + 0.3, 4.7
+    decided = estimators._one_against_one(cycle, 3)
+    np.testing.assert_allclose(decided, [[1 - 4.9 / 3 / 5.9, 1 + 0.2 / 3 / 1.2, 1 + 4.7 / 3 / 5.7]])
+    assert decided.argmax() == 2
+    majority = estimators._one_against_one(np.array([[0.1, -9.0, -0.1]]), 3)
+    assert majority.argmax() == 1 and np.floor(majority + 0.5).tolist() == [[1, 2, 0]]
+
+
+@pytest.mark.parametrize(
+    "labels", [[0, 1], [-1, 1], [False, True], ["ham", "spam"], [7.0, 9.0], [3, 1, 2], list("cab")], ids=str
+)
+def test_b2_51_labels_of_any_kind(labels):
+    X = np.random.default_rng(0).standard_normal((60, 2)) * 0.3
+    codes = np.arange(60) % len(labels)
+    X += 4 * np.stack([np.cos(2 * codes), np.sin(2 * codes)], axis=1)
+    y = np.array(labels)[codes]
+    for target in (y, y.tolist(), y.astype(object) if y.dtype.kind == "U" else y):
+        model = DualSVC().fit(X, target)
+        assert model.classes_.tolist() == sorted(labels)
+        np.testing.assert_array_equal(model.predict(X), y)
+        assert model.predict(X).dtype == model.classes_.dtype
+
+
+def test_no_kernel_is_the_gaussian_with_scikit_learn_s_scale():
+    X, y = moons()
+    for scale in (1.0, 1e-3, 1e3):
+        np.testing.assert_allclose(DualSVC().fit(scale * X, y).kernel_.lengthscale, np.sqrt(2 * X.var() / 2) * scale)
+    np.testing.assert_allclose(DualSVC().fit(np.array([[1e200], [-1e200]]), [0, 1]).kernel_.lengthscale, 1e200 / 2**0.5)
+    constant = DualSVC().fit(np.zeros((4, 3)), [0, 0, 0, 1])
+    assert constant.kernel_.lengthscale == 0.5**0.5
+    theirs = SVC().fit(np.zeros((4, 3)), [0, 0, 0, 1])
+    probe = np.ones((1, 3))
+    np.testing.assert_allclose(constant.kernel_(probe, np.zeros((1, 3))), np.exp(-theirs._gamma * 3))
+    np.testing.assert_array_equal(constant.predict(probe), theirs.predict(probe))
+
+
+@pytest.mark.parametrize("model", [DualSVC(C=2.0), KernelRidge(penalty=0.5)], ids=["svc", "ridge"])
+def test_a_precomputed_kernel_is_sliced_by_cross_validation(model):
+    X, y = moons()
+    kernel = Gaussian(0.6)
+    direct = cross_val_predict(clone(model).set_params(kernel=kernel), X, y, cv=3)
+    sliced = cross_val_predict(clone(model).set_params(kernel="precomputed"), kernel(X), y, cv=3)
+    np.testing.assert_allclose(sliced, direct, atol=1e-9)
+    new, _ = datasets.moons(20, rng=1)
+    fitted = clone(model).set_params(kernel="precomputed").fit(kernel(X), y)
+    assert fitted.n_features_in_ == len(X)
+    same = clone(model).set_params(kernel=kernel).fit(X, y)
+    np.testing.assert_allclose(fitted.predict(kernel(new, X)), same.predict(new), atol=1e-9)
+    with pytest.raises(ValueError, match="X has 299 features, but .* is expecting 300 features"):
+        fitted.predict(kernel(new, X)[:, 1:])
+
+
+@pytest.mark.parametrize("model", [DualSVC(), KernelRidge()], ids=["svc", "ridge"])
+def test_parameters_of_the_kernel_are_searched(model):
+    X, y = moons()
+    model = clone(model).set_params(kernel=Gaussian(1.0))
+    search = GridSearchCV(model, {"kernel__lengthscale": [1e-3, 0.5, 100.0]}, cv=3).fit(X, y)
+    assert search.best_params_ == {"kernel__lengthscale": 0.5} and model.kernel.lengthscale == 1.0
+    search.best_estimator_.set_params(kernel__lengthscale=7.0)
+    assert search.best_estimator_.kernel.lengthscale == 7.0
+    before = search.best_estimator_.kernel_.lengthscale
+    assert before == 0.5  # what was fitted is not changed by a parameter that was set later
+
+
+def test_clones_do_not_share_their_kernel_and_pipelines_run():
+    X, y = moons()
+    model = DualSVC(kernel=Gaussian([1.0, 2.0]) + Polynomial(2))
+    other = clone(model)
+    other.set_params(kernel__k1__lengthscale=5.0)
+    assert model.kernel.k1.lengthscale == [1.0, 2.0]
+    assert make_pipeline(StandardScaler(), model).fit(X, y).score(X, y) > 0.8
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_kernel_matrix_is_certified_once(monkeypatch, n_classes):
+    calls, certify = [], svm._certify_psd
+    monkeypatch.setattr(svm, "_certify_psd", lambda K, tolerance: calls.append(K.shape) or certify(K, tolerance))
+    X, y = standardised(load_wine)
+    DualSVC().fit(X[y < n_classes], y[y < n_classes])
+    assert calls == [(np.sum(y < n_classes),) * 2]
+
+
+def test_only_support_vectors_are_kept_and_as_copies():
+    X, y = moons()
+    model = DualSVC(C=10.0).fit(X, y)
+    expected = model.decision_function(X)
+    assert len(model.support_) == len(model.support_vectors_) < len(X) / 2
+    beta = np.zeros(len(X))
+    beta[model.support_] = model.dual_coef_[0]
+    np.testing.assert_allclose(model.kernel_(X) @ beta + model.intercept_[0], expected, atol=1e-12)
+    probe = X.copy()
+    X[:] = 0
+    np.testing.assert_array_equal(model.decision_function(probe), expected)
+
+
+def test_b2_55_not_converged_warns_once_and_names_the_pair():
+    X, y = standardised(load_wine)
+    names = np.array(["barolo", "grignolino", "barbera"])[y]
+    message = r"^3 of 3 pairs of classes did not converge, worst '\w+' against '\w+'. The relative duality gap is 0.9"
+    with pytest.warns(ConvergenceWarning, match=message) as caught:
+        model = DualSVC(max_iter=1).fit(X, names)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    assert not model.converged_ and model.n_iter_.tolist() == [1, 1, 1] and (model.gap_ > 0.5).all()
+    with pytest.warns(ConvergenceWarning, match="1 of 1 pairs .* worst 0 against 1. .* use a finite C"):
+        DualSVC(C=np.inf).fit(np.zeros((2, 1)), [0, 1])
+
+
+def test_b2_31_32_data_frames():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"height": [1.0, 2.0, 5.0, 6.0], "age": pd.array([3, 4, 3, 4], dtype="Int64")})
+    for model, y in ((DualSVC(), ["a", "a", "b", "b"]), (KernelRidge(), pd.Series([1.0, 2.0, 3.0, 4.0]))):
+        model.fit(frame, y)
+        assert model.feature_names_in_.tolist() == ["height", "age"]
+        np.testing.assert_array_equal(model.predict(frame), clone(model).fit(frame.to_numpy(float), y).predict(
+            frame.to_numpy(float)))  # fmt: skip
+        with pytest.raises(ValueError, match="feature names should match"):
+            model.predict(frame[["age", "height"]])
+        frame_with_hole = frame.copy()
+        frame_with_hole.loc[1, "age"] = pd.NA
+        for call in (
+            lambda f=frame_with_hole, m=model, t=y: m.fit(f, t),
+            lambda f=frame_with_hole, m=model: m.predict(f),
+        ):
+            with pytest.raises(
+                ValueError, match=r"X must be free of missing values; .* column\(s\) 'age'. Fill or drop"
+            ):
+                call()
+
+
+X4 = np.array([[0.0], [1.0], [5.0], [6.0]])
+Y4 = [0, 0, 1, 1]
+MODELS = [DualSVC(), KernelRidge()]
+each_model = pytest.mark.parametrize("model", MODELS, ids=["svc", "ridge"])
+
+BAD_X = {
+    "B2-01-nan": (X4 * np.nan, ValueError, "Input X contains NaN"),
+    "B2-02-inf": (X4 + np.inf, ValueError, "Input X contains infinity"),
+    "B2-07-no-rows": (X4[:0], ValueError, "minimum of 1 is required"),
+    "B2-08-no-features": (np.zeros((4, 0)), ValueError, r"0 feature\(s\)"),
+    "B2-10-1-d": (X4[:, 0], ValueError, "Reshape your data"),
+    "B2-11-3-d": (X4[None], ValueError, "dim 3"),
+    "B2-14-big-integers": (2**53 + np.arange(1, 5)[:, None], ValueError, "X must be made of integers"),
+    "B2-18-complex": (X4 * 1j, ValueError, "Complex data not supported"),
+    "B2-20-strings": (X4.astype(str), ValueError, "not compatible with arrays of bytes/strings"),
+    "B2-34-masked": (np.ma.array(X4, mask=X4 > 5), ValueError, "X must be without masked entries; got 1 masked"),
+}  # fmt: skip
+
+
+@each_model
+@pytest.mark.parametrize(("bad", "error", "message"), BAD_X.values(), ids=BAD_X.keys())
+def test_bad_samples_are_refused(model, bad, error, message):
+    with pytest.raises(error, match=message):
+        clone(model).fit(bad, Y4)
+    with pytest.raises(error, match=message):
+        clone(model).fit(X4, Y4).predict(bad)
+
+
+@each_model
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_b2_37_38_tensors_are_refused_with_advice(model, requires_grad):
+    torch = pytest.importorskip("torch")
+    tensor = torch.tensor(X4, requires_grad=requires_grad)
+    place = "a tensor on cpu that requires grad" if requires_grad else "a tensor on cpu"
+    message = rf"X must be a NumPy array \(or a list\); got {place}. Pass X.detach\(\).cpu\(\).numpy\(\)"
+    with pytest.raises(TypeError, match=message):
+        clone(model).fit(tensor, Y4)
+    with pytest.raises(TypeError, match=message):
+        clone(model).fit(X4, Y4).predict(tensor)
+    with pytest.raises(TypeError, match=r"y must be a NumPy array .* Pass y.detach\(\).cpu\(\).numpy\(\)"):
+        clone(model).fit(X4, torch.tensor(Y4))
+
+
+@each_model
+@pytest.mark.parametrize("format", ["csr_matrix", "csr_array", "coo_array"])
+def test_b2_33_sparse_is_refused(model, format):
+    sparse = pytest.importorskip("scipy.sparse")
+    bad = getattr(sparse, format)(X4)
+    for call in (lambda: clone(model).fit(bad, Y4), lambda: clone(model).fit(X4, Y4).predict(bad)):
+        with pytest.raises(TypeError, match=r"X must be dense \(sparse input is not supported\); .* X.toarray\(\)"):
+            call()
+
+
+@each_model
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_b2_35_matrix_is_refused(model):
+    with pytest.raises(TypeError, match=r"X must be an array; got np.matrix. Use np.asarray\(X\)"):
+        clone(model).fit(np.matrix(X4), Y4)
+
+
+@each_model
+def test_b2_56_57_before_fit_and_with_other_features(model):
+    with pytest.raises(NotFittedError, match="is not fitted yet"):
+        clone(model).predict(X4)
+    with pytest.raises(ValueError, match="X has 2 features, but .* is expecting 1 features"):
+        clone(model).fit(X4, Y4).predict(np.zeros((1, 2)))
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[4, 3\]"):
+        clone(model).fit(X4, Y4[:3])
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        clone(model).fit(X4, None)
+
+
+def test_b2_52_a_column_of_labels_warns_and_numbers_are_no_labels():
+    with pytest.warns(DataConversionWarning, match="column-vector y"):
+        assert DualSVC().fit(X4, np.array(Y4)[:, None]).predict(X4).tolist() == Y4
+    with pytest.raises(ValueError, match="Unknown label type: continuous"):
+        DualSVC().fit(X4, [0.1, 0.2, 0.3, 0.4])
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        DualSVC().fit(X4, [0, 0, np.nan, 1])
+
+
+KERNELS = {
+    "string": ("rbf", TypeError, "kernel must be a kernel object, 'precomputed' or None; got 'rbf'. For example"),
+    "function": (np.dot, TypeError, "kernel must be a kernel object, .* companion.kernels.Gaussian"),
+    "class": (Gaussian, TypeError, "kernel must be a kernel object"),
+}
+
+
+@each_model
+@pytest.mark.parametrize(("kernel", "error", "message"), KERNELS.values(), ids=KERNELS.keys())
+def test_what_is_no_kernel_is_refused_when_fitted(model, kernel, error, message):
+    with pytest.raises(error, match=message):
+        clone(model).set_params(kernel=kernel).fit(X4, Y4)
+
+
+INDEFINITE = np.array([[0.0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+PRECOMPUTED = {
+    "B2-54-not-square": (np.ones((4, 3)), ValueError, r"K must be square, .* got shape \(4, 3\)"),
+    "B2-45-asymmetric": (np.triu(np.ones((4, 4))), ValueError, "K must be symmetric"),
+    "B2-46-indefinite": (INDEFINITE, NotPSDError, "K must be positive semidefinite; got smallest eigenvalue -1"),
+}
+
+
+@each_model
+@pytest.mark.parametrize(("K", "error", "message"), PRECOMPUTED.values(), ids=PRECOMPUTED.keys())
+def test_what_is_no_kernel_matrix_is_refused(model, K, error, message):
+    with pytest.raises(error, match=message):
+        clone(model).set_params(kernel="precomputed").fit(K, Y4)
+
+
+BAD_MACHINES = {
+    "B2-50-one-class": ({}, ["a"] * 4, ValueError, "y must be of two or more classes; got one class, 'a'. Check how"),
+    "B2-53-C": ({"C": 0.0}, Y4, ValueError, "C must be a positive number from .* or inf .hard margin.; got 0.0"),
+    "B2-53-C-nan": ({"C": np.nan}, Y4, ValueError, "C must be a positive number .* got nan"),
+    "tol": ({"tol": -1.0}, Y4, ValueError, "tol must be a positive finite number; got -1.0"),
+    "max_iter": ({"max_iter": 0}, Y4, ValueError, "max_iter must be an integer >= 1; got 0"),
+}
+
+
+@pytest.mark.parametrize(("parameters", "y", "error", "message"), BAD_MACHINES.values(), ids=BAD_MACHINES.keys())
+def test_bad_machines_are_refused(parameters, y, error, message):
+    with pytest.raises(error, match=message):
+        DualSVC(**parameters).fit(X4, y)
+
+
+def test_b2_53_an_infinite_price_is_the_hard_margin():
+    model = DualSVC(C=np.inf, kernel=Polynomial(1, 0.0)).fit(X4, Y4)
+    np.testing.assert_allclose(model.decision_function([[1.0], [3.0], [5.0]]), [-1, 0, 1], atol=1e-12)
+    assert model.support_.tolist() == [1, 2] and model.converged_
+
+
+def test_single_precision_stays_and_half_is_computed_in_single():
+    X, y = moons()
+    expected = DualSVC().fit(X, y).decision_function(X)
+    single = DualSVC().fit(X.astype(np.float32), y)
+    assert single.support_vectors_.dtype == np.float32
+    np.testing.assert_allclose(single.decision_function(X.astype(np.float32)), expected, atol=1e-3)
+    half = DualSVC().fit(X.astype(np.float16), y)
+    assert half.support_vectors_.dtype == np.float32
+
+
+@pytest.mark.parametrize("outputs", [None, 1, 3])
+def test_ridge_is_scikit_learn_s(outputs):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((50, 3)), rng.standard_normal(50 if outputs is None else (50, outputs))
+    new = rng.standard_normal((7, 3))
+    ours = KernelRidge(penalty=0.3, kernel=Gaussian(1.5)).fit(X, y)
+    theirs = Peer(alpha=0.3, kernel="rbf", gamma=1 / (2 * 1.5**2)).fit(X, y)
+    np.testing.assert_allclose(ours.dual_coef_, theirs.dual_coef_, atol=1e-11)
+    np.testing.assert_allclose(ours.predict(new), theirs.predict(new), atol=1e-11)
+    np.testing.assert_array_equal(ours.dual_coef_, solve_ridge(Gaussian(1.5)(X), y, penalty=0.3).coef)
+    assert 0 <= ours.residual_ < 1e-14 and ours.X_fit_ is not X
+
+
+def test_ridge_refuses_a_negative_penalty():
+    with pytest.raises(ValueError, match="penalty must be a non-negative finite number; got -1.0"):
+        KernelRidge(penalty=-1.0).fit(X4, Y4)
