@@ -4,7 +4,8 @@ Figures are single opaque PNGs on the paper of the light site. In dark mode the 
 (``invert(0.9) hue-rotate(180deg)``), so the paper becomes the dark page and every hue stays what it was; the dark
 palette of the site is this filter applied to `PALETTE`. `tests/test_palette.py` holds the two together.
 
-Chapters draw with names, never with hex codes: ``ax.plot(D, error, color=PALETTE["blue"])``.
+Chapters draw with names, never with hex codes: ``ax.plot(D, error, color=PALETTE["blue"])``. Their figures are in
+``figures_kernels`` and so on, one module a part.
 """
 
 import matplotlib as mpl
@@ -39,6 +40,9 @@ WIDE = (6.4, 2.7)
 
 SQUARE = (4.2, 4.0)
 """Figure size in inches of one square panel, a matrix for instance."""
+
+OURS = "companion"
+"""What the benchmarks call the package."""
 
 SEQUENTIAL = LinearSegmentedColormap.from_list("course", [PALETTE["paper"], "#9db4dd", PALETTE["blue"], "#0b1f4d"])
 """Colour map of magnitudes: paper is zero, blue is large."""
@@ -166,83 +170,25 @@ def one_picture(K: np.ndarray, Phi: np.ndarray) -> Figure:
     return fig
 
 
-def three_views(X: np.ndarray, labels: np.ndarray, K: np.ndarray, Phi: np.ndarray) -> Figure:
-    """Points, their Gram matrix, and the coordinates that the matrix's eigenvectors give them.
+def paired_ratios(groups: dict[str, dict[str, dict]]) -> Axes:
+    """Times of the competitors over ours: medians of paired ratios with their quartiles, on a logarithmic axis.
 
     Parameters
     ----------
-    X : ndarray of shape (n, 2)
-    labels : ndarray of shape (n,)
-        -1 and +1.
-    K : ndarray of shape (n, n)
-        The Gram matrix of X.
-    Phi : ndarray of shape (n, D)
-        Feature vectors recovered from K, the first two columns are drawn.
+    groups : dict of str to dict of str to dict
+        Task to competitor to its ``times_ours`` and ``quartiles``, as the benchmarks record them; ours are left out.
     """
-    fig, (left, middle, right) = plt.subplots(1, 3, figsize=WIDE, layout="constrained")
-    for ax, points in ((left, X), (right, Phi)):
-        for value, colour, marker in ((-1, "rust", "o"), (1, "blue", "^")):
-            chosen = labels == value
-            ax.scatter(points[chosen, 0], points[chosen, 1], s=11, color=PALETTE[colour], marker=marker, linewidths=0)
-    left.set(title="points", xlabel="$x_1$", ylabel="$x_2$")
-    matrix(middle, K, "Gram matrix")
-    gap = (Phi[labels < 0, 0].max() + Phi[labels > 0, 0].min()) / 2
-    right.axvline(gap, color=PALETTE["ink"], linestyle="--", linewidth=1.0)
-    right.set(title="points from the matrix", xlabel=r"$\phi_1$", ylabel=r"$\phi_2$")
-    left.set_aspect("equal", adjustable="datalim")
-    right.set_aspect("equal", adjustable="datalim")
-    fig.get_layout_engine().set(wspace=0.08)
-    return fig
-
-
-def fits(X: np.ndarray, y: np.ndarray, grid: np.ndarray, truth: np.ndarray, curves: dict[str, np.ndarray]) -> Figure:
-    """One-dimensional data and, in a panel each, the curves fitted to them.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, 1)
-    y : ndarray of shape (n,)
-    grid : ndarray of shape (m, 1)
-        Where the curves are evaluated.
-    truth : ndarray of shape (m,)
-        The noiseless curve.
-    curves : dict of str to ndarray of shape (m,)
-        Title of the panel to fitted curve.
-    """
-    fig, axes = plt.subplots(1, len(curves), figsize=WIDE, sharey=True, layout="constrained")
-    for ax, (title, curve) in zip(np.atleast_1d(axes), curves.items(), strict=True):
-        ax.plot(X[:, 0], y, ".", color=PALETTE["muted"], markersize=3.5, label="data")
-        ax.plot(grid[:, 0], truth, "--", color=PALETTE["ink"], linewidth=1.0, label="truth")
-        ax.plot(grid[:, 0], curve, color=PALETTE["blue"], label="fit")
-        ax.set(title=title, xlabel="$x$", ylim=(y.min() - 0.3, y.max() + 0.3))
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    return fig
-
-
-def poles(penalties: np.ndarray, norms: dict[str, np.ndarray], eigenvalues: np.ndarray) -> Axes:
-    """The size of ridge coefficients against the penalty, with the penalties at which an indefinite matrix has none.
-
-    Parameters
-    ----------
-    penalties : ndarray of shape (p,)
-    norms : dict of str to ndarray of shape (p,)
-        Label to norm of the coefficients.
-    eigenvalues : ndarray
-        The eigenvalues of the indefinite matrix; a mark stands at the absolute value of each negative one.
-    """
-    _, ax = plt.subplots(layout="constrained")
-    for (label, values), colour in zip(norms.items(), ("blue", "rust"), strict=False):
-        ax.loglog(penalties, values, color=PALETTE[colour], label=label)
-    inside = np.abs(eigenvalues[(-eigenvalues > penalties[0]) & (-eigenvalues < penalties[-1])])
-    ax.plot(
-        inside,
-        np.full(inside.shape, 0.02),
-        "|",
-        transform=ax.get_xaxis_transform(),
-        color=PALETTE["ink"],
-        markersize=9,
-        label="negative eigenvalues, sign changed",
-    )
-    ax.set(xlabel=r"penalty $\lambda$", ylabel=r"norm of the coefficients $\alpha$")
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 0.1))
+    _, ax = plt.subplots(figsize=SINGLE, layout="constrained")
+    rows = [(f"{task}: {name}", row) for task, table in groups.items() for name, row in table.items() if name != OURS]
+    for y, (_, row) in enumerate(rows):
+        low, high = row["quartiles"]
+        colour = PALETTE["rust" if row["times_ours"] < 1 else "blue"]
+        ax.plot([low, high], [y, y], color=colour)
+        ax.plot(row["times_ours"], y, "o", color=colour)
+    ax.axvline(1.0, color=PALETTE["ink"], linestyle="--", linewidth=1.0)
+    ax.set(xscale="log", xlabel="time over ours, 1 is as fast")
+    ax.set_yticks(range(len(rows)), [label for label, _ in rows])
+    ax.set_xticks((0.2, 0.5, 1, 2, 5, 10, 50), ("0.2", "0.5", "1", "2", "5", "10", "50"))
+    ax.minorticks_off()
+    ax.invert_yaxis()
     return ax

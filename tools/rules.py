@@ -28,7 +28,7 @@ DIRECTIVES = {
     "note", "warning", "math", "glossary", "bibliography", "eval-rst", "code-block", "list-table", "figure",
 }  # fmt: skip
 IMPORTS = {"numpy", "scipy", "sklearn", "torch", "matplotlib", "arviz", "companion"}
-IMPORTS |= {"collections", "dataclasses", "functools", "importlib", "itertools", "json", "math", "pathlib"}
+IMPORTS |= {"collections", "dataclasses", "functools", "importlib", "itertools", "json", "math", "pathlib", "warnings"}
 GLOBAL_DRAW = re.compile(
     r"(np|numpy)\.random\.(?!default_rng|Generator|SeedSequence)|torch\.(rand|normal|bernoulli|multinomial|manual_seed)"
 )
