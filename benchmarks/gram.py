@@ -1,4 +1,4 @@
-"""Gram matrices of the Gaussian and the polynomial kernel, ours beside scikit-learn's and plain torch, on one thread.
+"""Gram matrices of four kernels, ours beside scikit-learn's and plain torch, on one thread.
 
 Usage: python benchmarks/gram.py benchmarks/results/gram.json
 """
@@ -11,10 +11,11 @@ timing.one_thread()
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from sklearn.gaussian_process import kernels as peers  # noqa: E402
 from sklearn.kernel_ridge import KernelRidge  # noqa: E402
-from sklearn.metrics.pairwise import polynomial_kernel, rbf_kernel  # noqa: E402
+from sklearn.metrics.pairwise import laplacian_kernel, polynomial_kernel, rbf_kernel  # noqa: E402
 
-from companion.kernels import Gaussian, Polynomial  # noqa: E402
+from companion.kernels import Gaussian, Laplacian, Matern, Polynomial  # noqa: E402
 from companion.svm import solve_ridge  # noqa: E402
 
 N, DIM, LENGTHSCALE, ROUNDS = 4000, 64, 8.0, 15
@@ -62,10 +63,20 @@ def gram(dtype: str) -> dict:
         "companion": lambda: Polynomial(3)(X),
         "scikit-learn": lambda: polynomial_kernel(X, degree=3, gamma=1.0, coef0=1.0),
     }
+    laplacian = {
+        "companion": lambda: Laplacian(LENGTHSCALE)(X),
+        "scikit-learn": lambda: laplacian_kernel(X, gamma=1 / LENGTHSCALE),
+    }
+    matern = {
+        "companion": lambda: Matern(1.5, LENGTHSCALE)(X),
+        "scikit-learn": lambda: peers.Matern(LENGTHSCALE, nu=1.5)(X),
+    }
     exact = rbf_kernel(X.astype(np.float64), gamma=gamma)
     return {
         "gaussian": timing.summary(timing.interleaved(gaussian | limit(X), ROUNDS), "companion"),
         "polynomial": timing.summary(timing.interleaved(polynomial, ROUNDS), "companion"),
+        "laplacian": timing.summary(timing.interleaved(laplacian, 5), "companion"),
+        "matern": timing.summary(timing.interleaved(matern, 5), "companion"),
         "gaussian_error": {name: float(f"{np.abs(call() - exact).max():.2g}") for name, call in gaussian.items()},
     }
 
