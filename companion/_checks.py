@@ -210,6 +210,13 @@ def indices(name: str, got: tuple[int, ...], values: np.ndarray | None, n: int) 
             fail(name, f"made of whole numbers from 0 to {n - 1}", f"{bad[0]:g}", fix)
 
 
+def no_mask(name: str, value: Any) -> None:
+    """Refuse booleans where indices are meant: True would be read as index 1."""
+    if str(getattr(value, "dtype", "")).endswith("bool"):
+        fix = f"Use numpy.flatnonzero({name})[:, None]."
+        fail(name, "made of indices, for a precomputed kernel", "booleans", fix, TypeError)
+
+
 def at_least_two(name: str, got: tuple[int, ...]) -> None:
     """Refuse a single sample where pairs are needed."""
     if got[0] < 2:
@@ -319,7 +326,7 @@ def signs(name: str, values: np.ndarray) -> None:
 def classes(name: str, labels: np.ndarray) -> None:
     """Refuse labels of one class only."""
     if len(labels) < 2:
-        got = f"one class, {labels[0].item()!r}"
+        got = f"one class, {labels.tolist()[0]!r}"
         fail(name, "of two or more classes", got, "Check how the samples were selected.")
 
 
@@ -333,7 +340,8 @@ def kernel(name: str, value: Any, known: bool) -> None:
 def box(name: str, value: Any, smallest: float, largest: float) -> None:
     """Refuse a bound on dual coefficients that is out of range; infinity (hard margin) is allowed."""
     number = np.asarray(value)
-    if number.dtype.kind not in "iuf" or number.ndim or not (smallest <= number <= largest or number == np.inf):
+    real = number.ndim == 0 and isinstance(number.item(), int | float) and number.dtype.kind != "b"
+    if not real or not (smallest <= float(number) <= largest or float(number) == np.inf):
         expected = f"a positive number from {smallest:g} to {largest:g}, or inf (hard margin)"
         fail(name, expected, repr(number.tolist()), "")
 
@@ -345,9 +353,13 @@ def magnitude(name: str, norm: float, smallest: float, largest: float) -> None:
         fail(name, f"zero or of a size from {smallest:g} to {largest:g}", f"a largest row sum of {norm:.3g}", fix)
 
 
-def not_converged(gap: float, tol: float, n_iter: int, C: float) -> str:
+def not_converged(gap: float, tol: float, n_iter: int, max_iter: int, C: float) -> str:
     """The text of a warning: an iteration that stopped before the gap was small."""
-    fix = "Raise max_iter or tol, or lower C."
     if not np.isfinite(C):
-        fix = "Raise max_iter or, if no function of this kernel separates the classes, use a finite C."
+        fix = "If no function of this kernel separates the classes, use a finite C"
+        fix += "; otherwise raise max_iter." if n_iter >= max_iter else "."
+    elif n_iter >= max_iter:
+        fix = "Raise max_iter or tol, or lower C."
+    else:
+        fix = "Rounding stops all progress: raise tol or lower C."
     return f"The relative duality gap is {gap:.2g} after {n_iter} iterations, above tol={tol:.2g}. {fix}"

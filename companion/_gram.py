@@ -55,6 +55,7 @@ class Kernel(ABC):
             If the data are not finite dense real matrices with equal numbers of features, if K overflows, or if K
             does not fit into memory.
         """
+        self._refuse(X, Y)
         X, Y, dtype = _arrays.data_pair(X, Y)
         size = (X.shape[0], (X if Y is None else Y).shape[0])
         itemsize = _arrays.namespace(X).finfo(dtype).bits // 8
@@ -80,9 +81,13 @@ class Kernel(ABC):
         TypeError, ValueError
             As a call does.
         """
+        self._refuse(X)
         X, _, dtype = _arrays.data_pair(X, None)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             return self._in_range(self._diag(X), dtype)
+
+    def _refuse(self, *data: Any) -> None:  # noqa: B027, most kernels refuse nothing
+        """Raise for data that would turn into other numbers than was meant."""
 
     @abstractmethod
     def _gram(self, X: Array, Y: Array | None) -> Array:
@@ -153,7 +158,7 @@ class Kernel(ABC):
         Raises
         ------
         TypeError, ValueError
-            If a name is unknown or a value is not allowed; nothing of this kernel is changed then.
+            If a name is unknown or a value is not allowed; none of its own parameters is changed then.
         """
         own = self.get_params(deep=False)
         for key in params:
@@ -223,6 +228,10 @@ class Sum(Kernel):
     k1: Kernel
     k2: Kernel
 
+    def _refuse(self, *data: Any) -> None:
+        self.k1._refuse(*data)
+        self.k2._refuse(*data)
+
     def _gram(self, X: Array, Y: Array | None) -> Array:
         return _arrays.add_(self.k1._gram(X, Y), self.k2._gram(X, Y))
 
@@ -251,6 +260,10 @@ class Product(Kernel):
 
     k1: Kernel
     k2: Kernel
+
+    def _refuse(self, *data: Any) -> None:
+        self.k1._refuse(*data)
+        self.k2._refuse(*data)
 
     def _gram(self, X: Array, Y: Array | None) -> Array:
         return _arrays.multiply_(self.k1._gram(X, Y), self.k2._gram(X, Y))

@@ -50,12 +50,14 @@ class _KernelMachine(BaseEstimator):
         return isinstance(self.kernel, str) and self.kernel == "precomputed"
 
     def _read(self, X: Any, **others: Any) -> Any:
-        """X as checked float32 or float64 (and y, if it is among the others), as scikit-learn's rules demand."""
+        """X as checked floating-point numbers (and y, if it is among the others), as scikit-learn's rules demand."""
         for name, value in (("X", X), ("y", others.get("y"))):
             _arrays.require_host(name, value)
         checked = validate_data(self, X, dtype="numeric", **others)
         X, *y = checked if "y" in others else (checked,)
-        X, _ = _arrays.host_data("X", X)
+        X, dtype = _arrays.host_data("X", X)
+        if self._is_precomputed():
+            X = X.astype(dtype, copy=False)  # a kernel matrix is judged by the rounding of its own dtype
         return (X, *y) if y else X
 
     def _gram_of(self, X: np.ndarray) -> np.ndarray:
@@ -86,7 +88,7 @@ class DualSVC(ClassifierMixin, _KernelMachine):
     C : float
         The price of a unit of margin violation, positive; ``inf`` is the hard margin.
     kernel : Kernel, "precomputed" or None
-        A kernel object such as ``companion.kernels.Gaussian(2.0)``, whose parameters are searched as
+        A kernel object such as ``companion.kernels.Gaussian(2.0)``, whose parameters are then searched as
         ``kernel__lengthscale``; "precomputed": X is the kernel matrix, between the training samples to fit and between
         new and training samples to predict; None: the Gaussian with lengthscale √(d·var(X)/2), which is
         scikit-learn's ``gamma="scale"``, 1/(d·var(X)) (gamma = 1 if X is constant), with the variance of all entries.
@@ -140,7 +142,7 @@ class DualSVC(ClassifierMixin, _KernelMachine):
         X : array of shape (n, d), or (n, n) for a precomputed kernel
             Samples: a NumPy array, a list of lists or a data frame.
         y : array of shape (n,)
-            Labels of any kind.
+            Labels: integers, strings, booleans or whole floats.
 
         Returns
         -------
@@ -228,9 +230,9 @@ class DualSVC(ClassifierMixin, _KernelMachine):
         if self.converged_:
             return
         worst = int(self.gap_.argmax())
-        first, second = (self.classes_[c].item() for c in pairs[worst])
+        first, second = (self.classes_.tolist()[c] for c in pairs[worst])
         count = int(np.sum(self.gap_ > self.tol))
-        reason = _checks.not_converged(self.gap_[worst], self.tol, self.n_iter_[worst], self.C)
+        reason = _checks.not_converged(self.gap_[worst], self.tol, self.n_iter_[worst], self.max_iter, self.C)
         message = (
             f"{count} of {len(pairs)} pairs of classes did not converge, worst {first!r} against {second!r}. {reason}"
         )

@@ -605,6 +605,9 @@ class Precomputed(Kernel):
 
     K: Any
 
+    def __sklearn_clone__(self) -> "Precomputed":
+        return type(self)(self.K)
+
     def __post_init__(self) -> None:
         matrix, dtype = _arrays.data("K", self.K)
         _checks.square("K", tuple(matrix.shape))
@@ -613,6 +616,10 @@ class Precomputed(Kernel):
             tolerance = 100 * float(_arrays.namespace(matrix).finfo(dtype).eps) * float(np.abs(values).max())
             _checks.symmetric("K", _asymmetry(values), tolerance)
         self._matrix, self._checked = matrix, self.K
+
+    def _refuse(self, *data: Any) -> None:
+        for value in data:
+            _checks.no_mask("X", value)
 
     def _gram(self, X: Array, Y: Array | None) -> Array:
         rows = self._indices("X", X)[:, None]  # (n, 1)

@@ -110,7 +110,8 @@ def solve_ridge(K: Any, y: Any, *, penalty: float = 1.0) -> RidgeSolution:
         If K or y is not a finite real NumPy array (or list) of a matching shape, K is not symmetric, penalty is
         negative, or the coefficients do not fit the dtype of K.
     NotPSDError
-        If K has an eigenvalue below -n·eps·|K|, or K + penalty I is singular to rounding.
+        If K has an eigenvalue below -n·eps·|K| (at large n -4·eps^(2/3)·|K|, for float16 -4·eps·|K|), or
+        K + penalty I is singular to rounding.
 
     Warns
     -----
@@ -130,9 +131,9 @@ def solve_ridge(K: Any, y: Any, *, penalty: float = 1.0) -> RidgeSolution:
     y, _ = _arrays.host_data("y", y, ndim=(1, 2))
     _checks.same_length("K", K.shape, "y", y.shape)
     _checks.positive("penalty", np.asarray(penalty), allow_zero=True, why="A negative penalty rewards large functions.")
-    K, y, eps = K.astype(np.float64, copy=False), y.astype(np.float64, copy=False), float(np.finfo(dtype).eps)
-    norm = _norm_of_symmetric(K, tolerance=100 * eps)
-    _require_psd(K, len(K) * eps * norm)
+    K, y = K.astype(np.float64, copy=False), y.astype(np.float64, copy=False)
+    norm = _norm_of_symmetric(K, tolerance=_asymmetry(dtype))
+    _require_psd(K, _rounding(dtype, len(K)) * norm)
     _, exponent = np.frexp(np.abs(y).max(axis=0))  # columns scaled by a power of 2 cannot overflow, nor round
     y = np.ldexp(y, -exponent)
     coef = _rounded(_solve(K, y, float(penalty), norm), exponent, dtype)
@@ -295,7 +296,8 @@ def solve_dual(K: Any, y: Any, *, C: float = 1.0, tol: float = 1e-6, max_iter: i
 
     Computed in float64 on the host, whatever the dtype of K. K must be positive semidefinite to rounding, as in
     ``solve_ridge``: otherwise the gap certifies nothing. That is tested first, by a pivoted Cholesky factorisation that
-    costs n²r operations if K has numerical rank r.
+    costs n²r operations if K has numerical rank r. A K of less than float64 is solved as K + δI, where δ is the
+    smallest of a geometric series that makes it positive definite, within that rounding: the gap is that of K + δI.
 
     Parameters
     ----------
@@ -323,7 +325,8 @@ def solve_dual(K: Any, y: Any, *, C: float = 1.0, tol: float = 1e-6, max_iter: i
         absolute row sum is out of range (1e-100 to 1e100, or 0), y is not made of -1 and +1 with both present, or a
         parameter is out of range.
     NotPSDError
-        If K has an eigenvalue below -n·eps·|K|, with eps of K's dtype and |K| its largest absolute row sum.
+        If K has an eigenvalue below -n·eps·|K|, with eps of K's dtype and |K| its largest absolute row sum (at large n
+        below -4·eps^(2/3)·|K|, for float16 -4·eps·|K|).
 
     Warns
     -----
@@ -347,7 +350,8 @@ def solve_dual(K: Any, y: Any, *, C: float = 1.0, tol: float = 1e-6, max_iter: i
     _check_parameters(C, tol, max_iter)
     solution = _smo(_kernel_matrix(K, dtype), y.astype(np.float64, copy=False), float(C), float(tol), int(max_iter))
     if not solution.converged:
-        warnings.warn(_checks.not_converged(solution.gap, tol, solution.n_iter, C), ConvergenceWarning, stacklevel=2)
+        reason = _checks.not_converged(solution.gap, tol, solution.n_iter, max_iter, C)
+        warnings.warn(reason, ConvergenceWarning, stacklevel=2)
     return solution
 
 
@@ -359,13 +363,40 @@ def _check_parameters(C: Any, tol: Any, max_iter: Any) -> None:
 
 
 def _kernel_matrix(K: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """K in float64, found symmetric and positive semidefinite to the rounding of its ``dtype``."""
-    K, eps = K.astype(np.float64, copy=False), float(np.finfo(dtype).eps)
+    """K in float64, found symmetric and PSD to the rounding of its ``dtype``, and made convex where that is coarser."""
+    K = K.astype(np.float64, copy=False)
     with np.errstate(over="ignore"):
-        norm = _norm_of_symmetric(K, tolerance=100 * eps)
+        norm = _norm_of_symmetric(K, tolerance=_asymmetry(dtype))
     _checks.magnitude("K", norm, _SMALLEST, _LARGEST)
-    _certify_psd(K, len(K) * eps * norm)
+    tolerance = _rounding(dtype, len(K)) * norm
+    if dtype == np.float64:
+        _certify_psd(K, tolerance)
+        return K
+    return _convex(K, _rounding(np.dtype(np.float64), len(K)) * norm, tolerance)
+
+
+def _convex(K: np.ndarray, least: float, largest: float) -> np.ndarray:
+    """K if float64 finds it PSD, else K + δI, where δ grows in factors of 8 up to what rounding explains."""
+    shift = least
+    while shift < largest and _cholesky(K, shift)[1]:
+        shift *= 8
+    if shift >= largest:
+        shift = largest
+        _require_psd(K, largest)
+    if shift > least:
+        K[np.diag_indices(len(K))] += shift
     return K
+
+
+def _rounding(dtype: np.dtype, n: int) -> float:
+    """The share of |K| by which rounding may have moved an eigenvalue of a kernel matrix that came in ``dtype``."""
+    eps = float(np.finfo(dtype).eps)
+    return min(n * eps, 4 * eps if dtype == np.float16 else 4 * eps ** (2 / 3))
+
+
+def _asymmetry(dtype: np.dtype) -> float:
+    """The share of the largest entry by which rounding may have moved an entry away from its mirror image."""
+    return (4 if dtype == np.float16 else 100) * float(np.finfo(dtype).eps)
 
 
 def _smo(K: np.ndarray, y: np.ndarray, C: float, tol: float, max_iter: int) -> DualSolution:
@@ -419,8 +450,10 @@ def _intercept(score: np.ndarray, beta: np.ndarray, lower: np.ndarray, upper: np
 def _relative_gap(score: np.ndarray, beta: np.ndarray, y: np.ndarray, intercept: float, C: float) -> float:
     square_of_norm = beta @ (y - score)
     loss = np.maximum(0.0, y * (score - intercept))  # 1 - y f = y (y - f)
-    dual = y @ beta - square_of_norm / 2
-    primal = square_of_norm / 2 + C * loss.sum() if np.isfinite(C) else _hard_margin(square_of_norm, 1 - loss.max())
+    dual, margin = y @ beta - square_of_norm / 2, 1 - loss.max()
+    primal = square_of_norm / 2 + C * loss.sum() if np.isfinite(C) else _hard_margin(square_of_norm, margin)
+    if margin > 1 - 8 * _EPS:  # such a shortfall is rounding, which a large C would multiply
+        primal = min(primal, _hard_margin(square_of_norm, margin))
     return max(0.0, min(1.0, float(1 - dual / primal)))  # in this order NaN becomes 1
 
 

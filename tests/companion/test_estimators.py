@@ -15,7 +15,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from companion import datasets, estimators, svm
 from companion._checks import NotPSDError
 from companion.estimators import DualSVC, KernelRidge
-from companion.kernels import Gaussian, Laplacian, Polynomial
+from companion.kernels import Gaussian, Laplacian, Polynomial, Precomputed
 from companion.svm import solve_dual, solve_ridge
 
 EXCEPTIONS = {}  # checks of scikit-learn that we do not pass: none
@@ -379,3 +379,30 @@ def test_ridge_is_scikit_learn_s(outputs):
 def test_ridge_refuses_a_negative_penalty():
     with pytest.raises(ValueError, match="penalty must be a non-negative finite number; got -1.0"):
         KernelRidge(penalty=-1.0).fit(X4, Y4)
+
+
+def test_labels_that_are_objects_reach_the_warning_and_the_error():
+    X, y = datasets.moons(60, rng=0)
+    labels = np.where(y > 0, "a", "b").astype(object)
+    with pytest.warns(ConvergenceWarning, match="'a' against 'b'"):
+        DualSVC(max_iter=1).fit(X, labels)
+    with pytest.raises(ValueError, match="got one class, 'a'"):
+        DualSVC().fit(X, np.array(["a"] * 60, object))
+
+
+@pytest.mark.parametrize("model", [DualSVC(kernel="precomputed"), KernelRidge(kernel="precomputed")])
+def test_a_float16_kernel_matrix_is_judged_by_its_own_rounding(model):
+    X, y = datasets.moons(60, rng=0)
+    model.fit(Gaussian()(X).astype(np.float16), y)
+
+
+def test_cloning_does_not_copy_a_precomputed_matrix():
+    K = np.eye(5) + 0.5
+    model = DualSVC(kernel=Precomputed(K) + 1.0).fit(np.arange(5)[:, None], [0, 1, 0, 1, 0])
+    assert model.kernel_.k1.K is K
+
+
+@pytest.mark.parametrize("kernel", [Precomputed(np.eye(3)), Precomputed(np.eye(3)) + 1.0])
+def test_a_mask_is_no_column_of_indices(kernel):
+    with pytest.raises(TypeError, match="flatnonzero"):
+        kernel(np.array([[True], [False], [True]]))

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from companion import svm
+from companion import datasets, svm
 from companion._checks import ConvergenceWarning, NotPSDError
 from companion.kernels import Gaussian, Polynomial
-from companion.svm import dual_reference, intercept_reference, objectives_reference, solve_dual
+from companion.svm import dual_reference, intercept_reference, objectives_reference, solve_dual, solve_ridge
 
 EPS = np.finfo(float).eps
 TIGHT = 1e-10  # rounding is about eps·Σ α_i, 1e-13
@@ -247,7 +247,7 @@ NOT_SEPARABLE = {
 
 @pytest.mark.parametrize(("K", "y"), NOT_SEPARABLE.values(), ids=NOT_SEPARABLE.keys())
 def test_hard_margin_with_opposite_labels_on_one_point_stops_soon_and_says_so(K, y):
-    with pytest.warns(ConvergenceWarning, match="if no function of this kernel separates the classes, use a finite C"):
+    with pytest.warns(ConvergenceWarning, match="If no function of this kernel separates the classes, use a finite C"):
         s = solve_dual(K, y, C=np.inf)
     assert s.gap == 1 and not s.converged and s.n_iter <= 100
     assert np.isfinite(s.alpha).all() and np.isfinite(s.intercept)
@@ -380,3 +380,51 @@ def test_b2_37_38_tensors_are_refused_with_advice():
         solve_dual(torch.eye(2, requires_grad=True), [-1, 1])
     with pytest.raises(TypeError, match=r"Pass y.detach\(\).cpu\(\).numpy\(\)"):
         solve_dual(I2, torch.tensor([-1.0, 1.0]))
+
+
+@pytest.mark.parametrize("order", range(3))
+def test_a_float32_matrix_is_made_convex_so_that_its_gap_certifies_one_optimum(order):
+    X, y = datasets.moons(400, rng=0)
+    K = Gaussian(5.0)(X.astype(np.float32))
+    assert np.linalg.eigvalsh(K.astype(float))[0] < -1e-7  # rounding: the dual of this K has many local optima
+    p = np.random.default_rng(order).permutation(400)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = solve_dual(K[np.ix_(p, p)], y[p], C=1e4, tol=1e-4, max_iter=300_000)
+        base = solve_dual(K, y, C=1e4, tol=1e-4, max_iter=300_000)
+    convex = svm._kernel_matrix(K, K.dtype)
+    value = objectives_reference(convex[np.ix_(p, p)], y[p], found.alpha, found.intercept, 1e4)[0]
+    other = objectives_reference(convex, y, base.alpha, base.intercept, 1e4)[0]
+    assert abs(value - other) <= (found.gap + base.gap) * max(value, other)
+
+
+@pytest.mark.parametrize("solve", [solve_dual, solve_ridge])
+def test_an_indefinite_float16_matrix_is_refused_at_any_size(solve):
+    y = np.where(np.arange(1200) % 2, 1.0, -1.0)
+    with pytest.raises(NotPSDError):
+        solve(-np.eye(1200, dtype=np.float16), y)
+    with pytest.raises(ValueError, match="symmetric"):
+        solve(np.array([[1, 0.5], [0.42, 1]], np.float16), y[:2])
+
+
+def test_a_rounded_margin_times_a_large_price_is_no_gap():
+    rng = np.random.default_rng(1)
+    X = np.concatenate([rng.standard_normal((50, 2)), rng.standard_normal((50, 2)) + 8]) * 100
+    y = np.where(np.arange(100) < 50, -1.0, 1.0)
+    K = Polynomial(3)(X)  # separable, with entries of 1e19: the primal value is 1e-18, a rounding of a margin 1e-16
+    soft, hard = solve_dual(K, y), solve_dual(K, y, C=np.inf)
+    assert soft.converged and hard.converged
+    np.testing.assert_array_equal(soft.alpha, hard.alpha)
+
+
+def test_the_warning_does_not_ask_for_more_steps_where_rounding_stopped():
+    with pytest.warns(ConvergenceWarning, match="Rounding stops all progress"):
+        solve_dual(Gaussian()([[0.0], [1.0], [2.0]]), [-1, 1, -1], C=10.0, tol=1e-300)
+
+
+def test_the_price_may_be_a_numpy_scalar_of_any_precision():
+    K = [[1.0, 0.5], [0.5, 1.0]]
+    assert solve_dual(K, [-1, 1], C=np.float32(2)).alpha.tolist() == [2.0, 2.0]
+    for wrong in (np.float32(0), np.float16(-1), True):
+        with pytest.raises(ValueError, match="C must be"):
+            solve_dual(K, [-1, 1], C=wrong)
