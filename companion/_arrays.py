@@ -311,6 +311,19 @@ def torch_distances(Z: Array, V: Array, p: int) -> Array | None:
     return sys.modules["torch"].cdist(Z, V, p=float(p), compute_mode="donot_use_mm_for_euclid_dist")
 
 
+def torch_cos_sin(X: Array) -> Callable[..., None] | None:
+    """A function that writes cos(t) and sin(t) into NumPy arrays with torch, for float64 tensors; None for others."""
+    if not _is_torch_host(X) or _dtype_name(X) != "float64":
+        return None
+    torch = sys.modules["torch"]
+
+    def write(t: np.ndarray, cosine: np.ndarray, sine: np.ndarray, work: np.ndarray) -> None:
+        for function, out in ((torch.cos, cosine), (torch.sin, sine)):
+            function(torch.from_numpy(t), out=torch.from_numpy(out))
+
+    return write
+
+
 def pairwise(
     A: Array, B: Array, finish: Callable[[Array], Array], *, symmetric: bool, diagonal: float | None = None
 ) -> Array:

@@ -147,6 +147,18 @@ def same_length(name_x: str, x: tuple[int, ...], name_y: str, y: tuple[int, ...]
         fail(f"{name_x} and {name_y}", "equal in their number of samples", f"shapes {x} and {y}", fix)
 
 
+def one_each(name: str, got: tuple[int, ...], name_w: str, w: tuple[int, ...]) -> None:
+    """Refuse a vector that has not one entry for each row of a matrix."""
+    if got[0] != w[0]:
+        fail(name, f"of shape ({w[0]},), one entry for each row of {name_w}", f"shape {got}", "")
+
+
+def only_for(what: str, value: Any, possible: bool, expected: str) -> None:
+    """Refuse a kernel for which something is not defined or not known."""
+    if not possible:
+        raise TypeError(f"{what} is for {expected}; got {value!r}.")
+
+
 def same_place(name_x: str, x: str, name_y: str, y: str, what: str) -> None:
     """Refuse two data arguments on different backends or devices (``what``), described by ``x`` and ``y``."""
     if x != y:
@@ -196,38 +208,6 @@ def elementary(name: str, value: float, expected: str) -> NoReturn:
     got = f"{value!r} with data on a device or with a gradient"
     fix = "For other values detach the data and move them to the host."
     fail(name, expected, got, fix)
-
-
-def indices(name: str, got: tuple[int, ...], values: np.ndarray | None, n: int) -> None:
-    """Refuse what is not a column of whole numbers from 0 to n - 1; ``values`` is None where they may not be read."""
-    if got[1] != 1:
-        fix = "For all samples: numpy.arange(n)[:, None]."
-        fail(name, "a column of indices, of shape (n_samples, 1), for a precomputed kernel", f"shape {got}", fix)
-    if values is not None:
-        bad = values[~((values == np.floor(values)) & (values >= 0) & (values < n))]
-        if bad.size:
-            fix = "Index i stands for row and column i of the precomputed matrix."
-            fail(name, f"made of whole numbers from 0 to {n - 1}", f"{bad[0]:g}", fix)
-
-
-def no_mask(name: str, value: Any) -> None:
-    """Refuse booleans where indices are meant: True would be read as index 1."""
-    if str(getattr(value, "dtype", "")).endswith("bool"):
-        fix = f"Use numpy.flatnonzero({name})[:, None]."
-        fail(name, "made of indices, for a precomputed kernel", "booleans", fix, TypeError)
-
-
-def at_least_two(name: str, got: tuple[int, ...]) -> None:
-    """Refuse a single sample where pairs are needed."""
-    if got[0] < 2:
-        fail(name, "made of at least 2 samples, one pair", f"shape {got}", "")
-
-
-def distinct(name: str, half: float) -> None:
-    """Refuse samples of which so many coincide that the median distance is zero."""
-    if half == 0:
-        fix = "Drop duplicates, numpy.unique(X, axis=0), or choose the lengthscale yourself."
-        fail(name, "made of samples that differ", "a median distance of 0: at least half of all pairs coincide", fix)
 
 
 def per_feature(name: str, got: tuple[int, ...], n_features: int) -> None:
@@ -301,65 +281,3 @@ def fits_memory(
     if available is not None and needed > available:
         got = f"{size[0]} x {size[1]} entries = {needed / GIB:,.1f} GiB"
         fail(name, f"small enough for {available / GIB:,.1f} GiB of memory", got, fix)
-
-
-def singular(name: str, penalty: float, smallest: float) -> NoReturn:
-    """Refuse a system that has no unique solution to rounding."""
-    raise NotPSDError(
-        f"{name} must be positive definite; got smallest eigenvalue {smallest:.3g} with penalty={penalty:g}, which is "
-        "zero to rounding: no unique solution. Raise penalty, or drop duplicate samples.",
-        smallest,
-    )
-
-
-def signs(name: str, values: np.ndarray) -> None:
-    """Refuse labels that are not -1 and +1, or of one class only."""
-    labels = np.unique(values)
-    if not np.isin(labels, (-1.0, 1.0)).all():
-        shown = ", ".join(f"{label:g}" for label in labels[:5]) + (", ..." if len(labels) > 5 else "")
-        fix = "Two other labels: numpy.where(y == positive, 1.0, -1.0). More classes: estimators.DualSVC."
-        fail(name, "made of the labels -1 and +1", f"the values {shown}", fix)
-    if len(labels) < 2:
-        fail(name, "of two classes, -1 and +1", f"{labels[0]:g} only", "Check how the samples were selected.")
-
-
-def classes(name: str, labels: np.ndarray) -> None:
-    """Refuse labels of one class only."""
-    if len(labels) < 2:
-        got = f"one class, {labels.tolist()[0]!r}"
-        fail(name, "of two or more classes", got, "Check how the samples were selected.")
-
-
-def kernel(name: str, value: Any, known: bool) -> None:
-    """Refuse what is not a way to name the kernel of an estimator."""
-    if not known:
-        fix = "For example companion.kernels.Gaussian(lengthscale=2.0)."
-        fail(name, "a kernel object, 'precomputed' or None", repr(value), fix, TypeError)
-
-
-def box(name: str, value: Any, smallest: float, largest: float) -> None:
-    """Refuse a bound on dual coefficients that is out of range; infinity (hard margin) is allowed."""
-    number = np.asarray(value)
-    real = number.ndim == 0 and isinstance(number.item(), int | float) and number.dtype.kind != "b"
-    if not real or not (smallest <= float(number) <= largest or float(number) == np.inf):
-        expected = f"a positive number from {smallest:g} to {largest:g}, or inf (hard margin)"
-        fail(name, expected, repr(number.tolist()), "")
-
-
-def magnitude(name: str, norm: float, smallest: float, largest: float) -> None:
-    """Refuse a kernel matrix, neither zero nor of a size between the bounds, whose products would leave the range."""
-    if norm and not smallest <= norm <= largest:
-        fix = f"Divide {name} by s and multiply C by s: the decision function stays the same."
-        fail(name, f"zero or of a size from {smallest:g} to {largest:g}", f"a largest row sum of {norm:.3g}", fix)
-
-
-def not_converged(gap: float, tol: float, n_iter: int, max_iter: int, C: float) -> str:
-    """The text of a warning: an iteration that stopped before the gap was small."""
-    if not np.isfinite(C):
-        fix = "If no function of this kernel separates the classes, use a finite C"
-        fix += "; otherwise raise max_iter." if n_iter >= max_iter else "."
-    elif n_iter >= max_iter:
-        fix = "Raise max_iter or tol, or lower C."
-    else:
-        fix = "Rounding stops all progress: raise tol or lower C."
-    return f"The relative duality gap is {gap:.2g} after {n_iter} iterations, above tol={tol:.2g}. {fix}"

@@ -11,13 +11,15 @@ array([[3.]])
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, NoReturn, Self
 
 import numpy as np
 
 from companion import _arrays, _checks
-from companion._arrays import Array
+from companion._arrays import Array, Seed
+from companion._spectra import Spectrum, uniform
 
 DIFFERENCE = "A difference of kernels need not be positive semidefinite."
 
@@ -276,7 +278,11 @@ class Product(Kernel):
 
 
 class Stationary(Kernel):
-    """A kernel of (x - y) / lengthscale alone, with k(x, x) = 1.
+    """A kernel of (x - y) / lengthscale alone, with k(x, x) = 1: an average of cosines, E cos⟨w, x - y⟩.
+
+    The law of the frequencies w, its spectrum, comes with it (Bochner's theorem; Rahimi & Recht 2007, "Random Features
+    for Large-Scale Kernel Machines", theorem 1). The attribute ``isotropic`` says whether for lengthscale 1 the law
+    depends on the length of w alone; of the kernels here the Laplacian's does not.
 
     Parameters
     ----------
@@ -291,6 +297,7 @@ class Stationary(Kernel):
     """
 
     lengthscale: Any
+    isotropic = True
     _bounded = True
 
     def __post_init__(self) -> None:
@@ -300,6 +307,174 @@ class Stationary(Kernel):
         self._lengthscale(X)
         return _arrays.ones_like_rows(X)
 
+    def spectral_log_density(self, W: Any) -> Array:
+        """The logarithm of the density p of the spectrum, k(x, y) = ∫ cos⟨w, x - y⟩ p(w) dw, at the rows of W.
+
+        Parameters
+        ----------
+        W : array of shape (n, d)
+            Frequencies, in radians per unit of X; on the host and without gradient.
+
+        Returns
+        -------
+        array of shape (n,)
+            log p(w), normalised; +inf where the density is infinite, at w = 0 for ``Cauchy`` with 2 beta <= d. It has
+            the backend and dtype of W, but no gradient: it goes through SciPy, in float64.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If W is not a finite matrix of that many features, or is on a device or records a gradient.
+
+        Notes
+        -----
+        Page: ``random-features/bochner``.
+
+        Examples
+        --------
+        >>> from companion.kernels import Gaussian
+        >>> Gaussian(lengthscale=2.0).spectral_log_density([[0.0], [1.0]]).round(4)
+        array([-0.2258, -2.2258])
+        """
+        values, finish = self._host_values("W", W, 2)
+        lengthscale = self._host_lengthscale(values.shape[1])
+        with np.errstate(over="ignore"):
+            scaled = values * lengthscale  # (n, d)
+        if not np.isfinite(scaled).all():
+            _checks.no_overflow("W * lengthscale", float(np.finfo(np.float64).max), "Scale the data.")
+        log_volume = float(np.sum(np.log(np.broadcast_to(lengthscale, values.shape[1]))))
+        return finish(self._spectrum().log_density(scaled) + log_volume)
+
+    def sample_spectrum(self, n: int, dim: int, *, rng: Seed = None) -> np.ndarray:
+        """Independent frequencies w ~ p, the rows of W: the average of cos⟨w, x - y⟩ estimates k(x, y) without bias.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        dim : int
+            The number d of features.
+        rng : int, numpy.random.Generator, numpy.random.RandomState or None
+            Seed; an integer draws frequencies that are independent of data made with the same integer.
+
+        Returns
+        -------
+        ndarray of shape (n, dim)
+            In float64, in radians per unit of X. Those of more than about 1e30 / lengthscale, which only very rough
+            kernels have, are cut there: that changes k at distances below 1e-30 lengthscales only.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a number is no positive integer, the number of lengthscales is not dim, or one requires grad.
+
+        Notes
+        -----
+        Page: ``random-features/bochner``. The average of m cosines has the standard deviation
+        √((1 + k(2δ) - 2 k(δ)²) / (2m)) at δ = x - y.
+
+        Examples
+        --------
+        >>> from companion.kernels import Gaussian
+        >>> W = Gaussian().sample_spectrum(100_000, 2, rng=0)
+        >>> float(np.cos(W @ [1.0, 0.0]).mean().round(1)), float(Gaussian()([[1.0, 0.0]], [[0.0, 0.0]])[0, 0].round(1))
+        (0.6, 0.6)
+        """
+        lengthscale = self._host_lengthscale(_size(n, dim))
+        return self._spectrum().sample(_arrays.generator(rng, "frequencies"), n, dim) / lengthscale
+
+    def sample_radius(self, n: int, dim: int, *, rng: Seed = None) -> np.ndarray:
+        """Independent lengths |lengthscale·w| of frequencies w ~ p, for kernels whose spectrum is isotropic.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        dim : int
+            The number d of features.
+        rng : int, numpy.random.Generator, numpy.random.RandomState or None
+            Seed.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In float64, without unit: a direction times this, divided by the lengthscale, is a frequency.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a number is no positive integer, or the spectrum is not isotropic.
+
+        Examples
+        --------
+        >>> from companion.kernels import Gaussian
+        >>> float((Gaussian().sample_radius(100_000, 4, rng=0) ** 2).mean().round(1))
+        4.0
+        """
+        self._refuse_radius()
+        _size(n, dim)
+        spectrum = self._spectrum()
+        return spectrum.radius(uniform(_arrays.generator(rng, "frequencies"), (n, spectrum.radius_uniforms)), dim)
+
+    def radius_log_density(self, radius: Any, dim: int) -> Array:
+        """The logarithm of the density of the lengths that ``sample_radius`` draws.
+
+        Parameters
+        ----------
+        radius : array of shape (n,)
+            Lengths, not negative; on the host and without gradient.
+        dim : int
+            The number d of features.
+
+        Returns
+        -------
+        array of shape (n,)
+            log p(w) at |w| = radius for lengthscale 1, plus the logarithm of the area of the sphere of that radius; on
+            the backend and in the dtype of ``radius``, without gradient.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``radius`` is not finite or negative, dim is no positive integer, or the spectrum is not isotropic.
+
+        Examples
+        --------
+        >>> from companion.kernels import Gaussian
+        >>> np.exp(Gaussian().radius_log_density([0.0, 1.0], dim=2)).round(4)
+        array([0.    , 0.6065])
+        """
+        self._refuse_radius()
+        _checks.integer("dim", dim, minimum=1)
+        values, finish = self._host_values("radius", radius, 1)
+        if values.min() < 0:
+            _checks.fail("radius", "non-negative", f"{values.min():g}", "It is the length of a frequency.")
+        return finish(self._spectrum().radius_log_density(values, dim))
+
+    @abstractmethod
+    def _spectrum(self) -> Spectrum:
+        """The law of the frequencies for lengthscale 1."""
+
+    def _refuse_radius(self) -> None:
+        if not self.isotropic:
+            fix = "Its frequencies have independent coordinates: use sample_spectrum, or Matern(nu=0.5)."
+            _checks.fail("The kernel", "one whose spectrum is isotropic", repr(self), fix)
+
+    def _host_values(self, name: str, value: Any, ndim: int) -> tuple[np.ndarray, Callable[[np.ndarray], Array]]:
+        x, dtype = _arrays.data(name, value, (ndim,))
+        if not _arrays.reaches_host(x):
+            _checks.on_host(name, "a tensor on a device or with a gradient", f"{name}.detach().cpu()")
+        xp = _arrays.namespace(x)
+        return _arrays.host(x).astype(np.float64), lambda y: xp.astype(_arrays.from_host(y, x), dtype, copy=False)
+
+    def _host_lengthscale(self, dim: int) -> np.ndarray:
+        if _arrays.requires_grad(self.lengthscale):
+            fix = "Draw for lengthscale 1 and pass X / lengthscale: so its gradient is kept."
+            _checks.fail("lengthscale", "without gradient to draw frequencies", "a tensor that requires grad", fix)
+        lengthscale = _arrays.host(self.lengthscale).astype(np.float64)  # () or (d,)
+        _checks.positive("lengthscale", lengthscale, ndim=1)
+        _checks.per_feature("lengthscale", lengthscale.shape, dim)
+        return lengthscale
+
     def _lengthscale(self, X: Array) -> Array:
         values = _arrays.parameter_values(self.lengthscale)
         if values is not None:  # it may have been set since the constructor checked it
@@ -308,6 +483,14 @@ class Stationary(Kernel):
         lengthscale = _arrays.follow(self.lengthscale, X)
         _checks.per_feature("lengthscale", tuple(lengthscale.shape), X.shape[1])
         return lengthscale
+
+
+def _size(n: int, dim: int) -> int:
+    """Refuse numbers of frequencies and features that are no counts, or too large for the memory; returns dim."""
+    _checks.integer("n", n, minimum=1)
+    _checks.integer("dim", dim, minimum=1)
+    _checks.fits_memory("W", (n, dim), 8, _arrays.memory(np.empty(0)), "Draw fewer frequencies.")
+    return dim
 
 
 def _is_operand(other: Any) -> bool:

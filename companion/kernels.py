@@ -6,9 +6,10 @@ sections 6 and 8; Schölkopf & Smola 2002, "Learning with Kernels", chapters 2 a
 shape (n, d) and Y of shape (m, d) to K of shape (n, m), on the backend and device and in the dtype of X.
 
 Stationary kernels see x - y only: the Gaussian, the Laplacian, the Matérn family (Rasmussen & Williams 2006, "Gaussian
-Processes for Machine Learning", equations 4.9 and 4.14 to 4.18), powers of Cauchy's and of the exponential. Rounding:
-functions of |x - y|² (Gaussian, Cauchy, Matérn from nu = 21) lose at most eps^(2/3), about 4e-11 in float64 and 2e-5 in
-float32; the others lose some eps.
+Processes for Machine Learning", equations 4.9 and 4.14 to 4.18), powers of Cauchy's and of the exponential. They own
+their spectrum, the law of the frequencies w with k(x, y) = E cos⟨w, x - y⟩. Rounding: functions of |x - y|² (Gaussian,
+Cauchy, Matérn from nu = 21) lose at most eps^(2/3), about 4e-11 in float64 and 2e-5 in float32; the others lose some
+eps.
 
 >>> k = Gaussian(lengthscale=2.0) + 0.5 * Polynomial(degree=2)
 >>> k([[0.0], [2.0]]).round(3)
@@ -26,7 +27,7 @@ import numpy as np
 from scipy.spatial.distance import pdist
 from scipy.special import gamma, gammaln, kv, kve
 
-from companion import _arrays, _checks
+from companion import _arrays, _checks, _refusals, _spectra
 from companion._arrays import Array, Seed
 from companion._distances import exp_below_zero, exp_minus, of_distance, of_squared_distance, row_blocks
 from companion._gram import DIFFERENCE, Constant, Kernel, Product, Stationary, Sum, check_parameter
@@ -281,6 +282,9 @@ class Gaussian(Stationary):
 
     lengthscale: Any = 1.0
 
+    def _spectrum(self) -> _spectra.Spectrum:
+        return _spectra.Normal()
+
     def _gram(self, X: Array, Y: Array | None) -> Array:
         return of_squared_distance(exp_below_zero, X, Y, self._lengthscale(X))
 
@@ -316,6 +320,10 @@ class Laplacian(Stationary):
     """
 
     lengthscale: Any = 1.0
+    isotropic = False
+
+    def _spectrum(self) -> _spectra.Spectrum:
+        return _spectra.Cauchys()
 
     def _gram(self, X: Array, Y: Array | None) -> Array:
         return of_distance(exp_minus, X, Y, self._lengthscale(X), p=1)
@@ -366,6 +374,9 @@ class Matern(Stationary):
 
     def _nu(self) -> float:
         return _shape_number("nu", self.nu, why="inf is allowed too, and means the Gaussian.", infinite=True)
+
+    def _spectrum(self) -> _spectra.Spectrum:
+        return _spectra.student(self._nu())
 
     def _gram(self, X: Array, Y: Array | None) -> Array:
         nu, lengthscale = self._nu(), self._lengthscale(X)
@@ -419,6 +430,9 @@ class Cauchy(Stationary):
 
     def _beta(self) -> float:
         return _shape_number("beta", self.beta)
+
+    def _spectrum(self) -> _spectra.Spectrum:
+        return _spectra.GammaMixture(self._beta())
 
     def _gram(self, X: Array, Y: Array | None) -> Array:
         beta = self._beta()
@@ -474,6 +488,9 @@ class ExponentialPower(Stationary):
         alpha = _shape_number("alpha", self.alpha)
         _checks.at_most("alpha", alpha, 2.0, "Above 2 this function is not positive semidefinite.")
         return alpha
+
+    def _spectrum(self) -> _spectra.Spectrum:
+        return _spectra.stable(self._alpha())
 
     def _gram(self, X: Array, Y: Array | None) -> Array:
         alpha, lengthscale = self._alpha(), self._lengthscale(X)
@@ -619,7 +636,7 @@ class Precomputed(Kernel):
 
     def _refuse(self, *data: Any) -> None:
         for value in data:
-            _checks.no_mask("X", value)
+            _refusals.no_mask("X", value)
 
     def _gram(self, X: Array, Y: Array | None) -> Array:
         rows = self._indices("X", X)[:, None]  # (n, 1)
@@ -638,7 +655,7 @@ class Precomputed(Kernel):
         if self._checked is not self.K:
             self.__post_init__()
         values = _arrays.host(X) if _arrays.checks_values(X) else None
-        _checks.indices(name, tuple(X.shape), values, self._matrix.shape[0])
+        _refusals.indices(name, tuple(X.shape), values, self._matrix.shape[0])
         xp = _arrays.namespace(self._matrix)
         return xp.astype(_arrays.follow(_arrays.detached(X)[:, 0], self._matrix), xp.int64)  # (n,)
 
@@ -687,12 +704,12 @@ def median_lengthscale(X: Any, *, n_points: int | None = None, rng: Seed = None)
         if n_points < len(X):
             rows = _arrays.generator(rng, "rows of the median lengthscale")
             X = X[rows.choice(len(X), size=n_points, replace=False)]
-    _checks.at_least_two("X", X.shape)
+    _refusals.at_least_two("X", X.shape)
     _checks.fits_memory("distances", (len(X), len(X) // 2), 8, _arrays.memory(X), "Pass n_points=2000, for example.")
     _, exponent = np.frexp(np.abs(X).max())  # a power of 2, so that no square overflows and nothing is rounded
     distances = pdist(np.ldexp(X.astype(np.float64), -exponent))
     half = float(np.ldexp(np.median(distances, overwrite_input=True), exponent))
-    _checks.distinct("X", half)
+    _refusals.distinct("X", half)
     return half
 
 
@@ -753,11 +770,7 @@ def _matern_of_large_nu(nu: float, exponent: Array) -> Array:
 @lru_cache(maxsize=32)
 def _expansion(nu: float) -> tuple[float, ...]:
     """Coefficients of T with S(x) = S(1) (1 + (x - 1) T(x)), where S(x) = Σ_k (-1)^k u_k(x) / nu^k, k <= 10."""
-    t, u = np.polynomial.Polynomial([0.0, 1.0]), np.polynomial.Polynomial([1.0])
-    S = u
-    for k in range(1, 11):
-        u = t**2 * (1 - t**2) * u.deriv() / 2 + ((1 - 5 * t**2) * u).integ() / 8
-        S = S + u / (-nu) ** k
+    S, t = _spectra.debye(nu), np.polynomial.Polynomial([0.0, 1.0])
     return tuple(((S - S(1.0)) // (t - 1) / S(1.0)).coef.tolist())
 
 

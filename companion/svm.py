@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import eigvalsh, lapack
 
-from companion import _arrays, _checks
+from companion import _arrays, _checks, _refusals
 from companion._checks import ConvergenceWarning, NotPSDError, NumericalWarning
 
 __all__ = ["ConvergenceWarning", "DualSolution", "NotPSDError", "RidgeSolution", "dual_reference"]
@@ -346,17 +346,17 @@ def solve_dual(K: Any, y: Any, *, C: float = 1.0, tol: float = 1e-6, max_iter: i
     K, dtype = _arrays.host_data("K", K)
     y, _ = _arrays.host_data("y", y, ndim=(1,))
     _checks.same_length("K", K.shape, "y", y.shape)
-    _checks.signs("y", y)
+    _refusals.signs("y", y)
     _check_parameters(C, tol, max_iter)
     solution = _smo(_kernel_matrix(K, dtype), y.astype(np.float64, copy=False), float(C), float(tol), int(max_iter))
     if not solution.converged:
-        reason = _checks.not_converged(solution.gap, tol, solution.n_iter, max_iter, C)
+        reason = _refusals.not_converged(solution.gap, tol, solution.n_iter, max_iter, C)
         warnings.warn(reason, ConvergenceWarning, stacklevel=2)
     return solution
 
 
 def _check_parameters(C: Any, tol: Any, max_iter: Any) -> None:
-    _checks.box("C", C, _SMALLEST, _LARGEST)
+    _refusals.box("C", C, _SMALLEST, _LARGEST)
     _checks.positive("tol", np.asarray(tol))
     _checks.at_most("tol", tol, 0.5, "A relative gap of 1 is that of alpha = 0.")
     _checks.integer("max_iter", max_iter, minimum=1)
@@ -367,7 +367,7 @@ def _kernel_matrix(K: np.ndarray, dtype: np.dtype) -> np.ndarray:
     K = K.astype(np.float64, copy=False)
     with np.errstate(over="ignore"):
         norm = _norm_of_symmetric(K, tolerance=_asymmetry(dtype))
-    _checks.magnitude("K", norm, _SMALLEST, _LARGEST)
+    _refusals.magnitude("K", norm, _SMALLEST, _LARGEST)
     tolerance = _rounding(dtype, len(K)) * norm
     if dtype == np.float64:
         _certify_psd(K, tolerance)
@@ -501,7 +501,7 @@ def _solve(K: np.ndarray, y: np.ndarray, penalty: float, norm: float) -> np.ndar
     if info == 0:
         rcond, _ = lapack.dpocon(factor, norm + penalty, uplo="L")
     if info or rcond < np.finfo(np.float64).eps:
-        _checks.singular("K + penalty I", penalty, _smallest_eigenvalue(K) + penalty)
+        _refusals.singular("K + penalty I", penalty, _smallest_eigenvalue(K) + penalty)
     return lapack.dpotrs(factor, y, lower=1)[0]
 
 

@@ -15,13 +15,13 @@ import pytest
 import companion
 
 ROOT = Path(__file__).resolve().parents[2]
-LEAVES = ["datasets", "plotting", "figures_kernels", "show"]
+LEAVES = ["datasets", "plotting", "figures_kernels", "figures_features", "figures_frequencies", "show"]
 ORDER = [
-    *"_checks _arrays checkpoint _distances _gram kernels".split(),
-    *"mcmc frequencies features svm lowrank attention estimators nn".split(),
+    *"_checks _refusals _arrays checkpoint _trigonometry _distances _spectra _gram kernels".split(),
+    *"mcmc _hadamard frequencies features svm lowrank attention estimators nn".split(),
     *LEAVES,
 ]
-DRAWING = [ROOT / "companion" / f"{name}.py" for name in LEAVES[1:3]]  # long by nature, and a figure is no doctest
+DRAWING = [ROOT / "companion" / f"{name}.py" for name in LEAVES[1:-1]]  # long by nature, and a figure is no doctest
 FILES = sorted((ROOT / "companion").glob("*.py"))
 MODULES = [path.stem for path in FILES if path.stem != "__init__"]
 OURS = sorted(p for folder in ("companion", "tools", "tests", "benchmarks") for p in (ROOT / folder).rglob("*.py"))

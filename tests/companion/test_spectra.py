@@ -1,0 +1,440 @@
+"""The spectrum of every stationary kernel: its density, its sampler, its radius, and the kernel that they must give.
+
+Statistical thresholds come from Bernstein's inequality with the exact variance, or from that of Dvoretzky, Kiefer and
+Wolfowitz with Massart's constant: each comparison fails by chance for at most one seed in 10^8.
+"""
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.integrate import quad
+from scipy.special import betainc, gammaln, ndtri
+
+from companion import _spectra
+from companion._arrays import generator
+from companion.kernels import Cauchy, Constant, ExponentialPower, Gaussian, Laplacian, Matern, Polynomial, Softmax
+
+LOG_CHANCE = math.log(2 / 1e-8)
+ISOTROPIC = {
+    "gaussian": Gaussian, "matern-0.3": partial(Matern, 0.3), "matern-1.5": partial(Matern, 1.5),
+    "matern-60": partial(Matern, 60), "matern-inf": partial(Matern, math.inf),
+    "cauchy-0.4": partial(Cauchy, 0.4), "cauchy-1": partial(Cauchy, 1.0),
+    "cauchy-30": partial(Cauchy, 30), "power-0.4": partial(ExponentialPower, 0.4),
+    "power-1": partial(ExponentialPower, 1), "power-1.5": partial(ExponentialPower, 1.5),
+    "power-1.99": partial(ExponentialPower, 1.99), "power-2": partial(ExponentialPower, 2),
+}  # fmt: skip
+ALL = ISOTROPIC | {"laplacian": Laplacian}
+isotropic = pytest.mark.parametrize("make", ISOTROPIC.values(), ids=ISOTROPIC.keys())
+every = pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())
+
+
+def profile(kernel, distance):
+    """k as a function of the distance, for lengthscale 1."""
+    return kernel(np.reshape(distance, (-1, 1)), [[0.0]])[:, 0]
+
+
+def log_grid(dim, low=-110.0, high=130.0):
+    """Nodes of the trapezoidal rule in log r, fine enough for a radius of d Gaussians: (r, step)."""
+    step = 0.1 if dim < 10 else 0.02
+    return np.exp(np.arange(low, high, step)), step
+
+
+def bernstein(kernel, shift, n):
+    """How far the mean of n cosines may be from k, with the exact variance of a cosine, which is at most 2 off."""
+    k, k2 = (kernel([c * shift], [0 * shift])[0, 0] for c in (1.0, 2.0))
+    variance = (1 + k2 - 2 * k**2) / 2
+    return k, (2 / 3 * LOG_CHANCE + math.sqrt((2 / 3 * LOG_CHANCE) ** 2 + 2 * variance * LOG_CHANCE * n)) / n
+
+
+def dkw(draws, r, density, step):
+    """The distance of the draws from the distribution function of a density, over the bound that it may reach."""
+    cdf = np.concatenate([[0.0], np.cumsum((density[1:] * r[1:] + density[:-1] * r[:-1]) / 2 * step)])
+    x, n = np.sort(draws), len(draws)
+    F = np.interp(np.log(x), np.log(r), cdf)
+    gap = max(np.max(np.arange(1, n + 1) / n - F), np.max(F - np.arange(n) / n))
+    return gap / (math.sqrt(LOG_CHANCE / (2 * n)) + 1e-3)  # 1e-3 for the interpolation
+
+
+# The density against the kernel
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5, 64, 820])
+@isotropic
+def test_the_density_of_the_radius_integrates_to_one(make, dim):
+    r, step = log_grid(dim)
+    assert np.exp(make().radius_log_density(r, dim)) @ r * step == pytest.approx(1, abs=1e-10)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5, 64, 820])
+@isotropic
+def test_a_gaussian_average_of_the_kernel_is_one_of_the_density(make, dim):
+    """∫ p(w) exp(-s²|w|²/2) dw = E k(s z) with z ~ N(0, I): without oscillation, and all s together determine p."""
+    kernel = make()
+    r, step = log_grid(dim, low=-60.0, high=40.0)
+    log_density = kernel.radius_log_density(r, dim)
+    chi = np.exp((1 - dim / 2) * math.log(2) - gammaln(dim / 2) + dim * np.log(r) - r**2 / 2)  # times r
+    for s in np.array([0.01, 0.3, 1.0, 4.0, 100.0]) / math.sqrt(dim):
+        left = np.exp(log_density + np.log(r) - (s * r) ** 2 / 2).sum() * step
+        right = (profile(kernel, s * r) * chi).sum() * step
+        assert left == pytest.approx(right, rel=1e-8, abs=1e-14)
+
+
+@pytest.mark.parametrize("omega", [0.0, 0.3, 2.0, 9.0])
+@pytest.mark.parametrize(
+    "name", ["gaussian", "matern-0.3", "matern-1.5", "cauchy-1", "power-0.4", "power-1.5", "laplacian"]
+)
+def test_in_one_dimension_the_density_is_the_fourier_integral_of_the_kernel(name, omega):
+    kernel = ALL[name]()
+
+    def k(t):
+        return float(kernel([[t]], [[0.0]])[0, 0])
+
+    if omega:
+        integral = sum(quad(k, 0, np.inf, weight="cos", wvar=omega, epsabs=1e-9, limlst=400, limit=400)[:1])
+    else:
+        integral = quad(lambda y: k(math.exp(y)) * math.exp(y), -40, 14, limit=400)[0]
+    assert np.exp(kernel.spectral_log_density([[omega]]))[0] == pytest.approx(integral / math.pi, rel=1e-6)
+
+
+@pytest.mark.parametrize("alpha", [0.4, 0.9, 1.3, 1.8])
+def test_exponential_powers_have_the_stable_densities_of_scipy(alpha):
+    w = np.array([0.0, 0.1, 0.7, 2.0, 6.0, 40.0])
+    got = np.exp(ExponentialPower(alpha).spectral_log_density(w[:, None]))
+    np.testing.assert_allclose(got, stats.levy_stable.pdf(w, alpha, 0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5, 64, 820])
+def test_the_stable_density_has_the_closed_forms_of_index_1_and_2(dim):
+    """The general code, at alpha = 1 and just below 2, against Student's t and the Gaussian."""
+    r = np.exp(np.linspace(-40, 60, 401))
+    general, special = (law.radius_log_density(r, dim) for law in (_spectra.StableMixture(1.0), _spectra.Student(0.5)))
+    np.testing.assert_allclose(general, special, rtol=1e-12, atol=1e-13 * (dim + 10))
+    near = np.exp(np.linspace(-40, math.log(dim) / 2 + 0.4, 201))
+    general, special = (
+        law.radius_log_density(near, dim) for law in (_spectra.StableMixture(2 - 1e-9), _spectra.Normal(2))
+    )
+    np.testing.assert_allclose(general, special, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.3, 0.7, 1.2, 1.7, 1.95, 1.9999])
+@pytest.mark.parametrize("dim", [1, 4, 50])
+@np.errstate(divide="ignore")
+def test_the_integral_and_the_series_of_a_stable_density_meet(alpha, dim):
+    """Next to where neither series is accurate, the integral that replaces them gives what they give."""
+    A, h, k = alpha / 2, dim / 2, np.arange(1, 101)
+    log_x = np.linspace(-12, 12, 241) / min(1, alpha) + 2 * math.log(dim)
+    sines = np.sin(np.pi * k * (1 - A)) / np.sin(np.pi * (1 - A))
+    _, left = _spectra._log_sum(_spectra._poles_on_the_left(A, h, log_x), (-1.0) ** (k - 1))
+    _, right = _spectra._log_sum(_spectra._poles_on_the_right(A, h, log_x, k), sines)
+    between = np.flatnonzero(np.minimum(left, right) > 1e-14)
+    edges = log_x[[between[0] - 1, between[-1] + 1]]
+    integral, series = _spectra._along_a_line(A, h, edges), _spectra.log_stable(A, h, edges)
+    assert 0 < len(between) < 200 and (between[1:] == between[:-1] + 1).all()
+    assert np.abs(integral - series).max() < 1e-12 * (1 + np.abs(series).max()) + 1e-14 / (1 - A)
+
+
+CLOSED = [  # beta, d
+    (1, 1, lambda r: -r - math.log(2)),
+    (1, 3, lambda r: -r - np.log(4 * math.pi * r)),
+    (410.5, 820, lambda r: -r + gammaln(410) - math.log(2) - 410 * math.log(math.pi) - gammaln(820)),
+    (20, 1, lambda r: bessel(19, r) - math.log(2 * math.pi) / 2 - 19 * math.log(2) - gammaln(20)),
+    (21, 1, lambda r: bessel(20, r) - math.log(2 * math.pi) / 2 - 20 * math.log(2) - gammaln(21)),
+    (1, 43, lambda r: bessel(20, r) - 41 * np.log(r) - 21.5 * math.log(2 * math.pi)),
+]
+
+
+def bessel(n, r):
+    """log(r^(n + 1/2) K_(n + 1/2)(r)), a polynomial times exp(-r) (DLMF 10.49.12)."""
+    k = np.arange(n + 1)
+    log_terms = (
+        gammaln(n + k + 1) - gammaln(k + 1) - gammaln(n - k + 1) - k * math.log(2) + (n - k) * np.log(r)[:, None]
+    )
+    return np.logaddexp.reduce(log_terms, axis=1) - r + 0.5 * math.log(math.pi / 2)
+
+
+@pytest.mark.parametrize(("beta", "dim", "expected"), CLOSED)
+def test_cauchy_densities_in_closed_form_from_tiny_to_huge_frequencies(beta, dim, expected):
+    r = np.array([1e-300, 1e-30, 1e-9, 1e-7, 1e-3, 0.5, 1, 7, 60, 1e4, 1e9, 1e12])
+    W = np.zeros((len(r), dim))
+    W[:, 0] = r
+    np.testing.assert_allclose(Cauchy(beta).spectral_log_density(W), expected(r), rtol=1e-13, atol=1e-12)
+
+
+def test_the_density_of_cauchy_is_infinite_at_zero_from_d_equal_2_beta_on():
+    for beta, dim in [(1, 2), (1, 3), (0.2, 1), (2, 820)]:
+        assert Cauchy(beta).spectral_log_density(np.zeros((1, dim)))[0] == np.inf
+        assert np.isfinite(Cauchy(beta).spectral_log_density(np.full((1, dim), 1e-300)))
+    assert np.isfinite(Cauchy(1.1).spectral_log_density([[0.0, 0.0]]))
+
+
+@pytest.mark.parametrize("nu", [0.2, 1.5, 29.0, 31.0, 1e5])
+def test_matern_has_student_densities(nu):
+    W = np.random.default_rng(0).standard_normal((6, 3)) * np.array([0.01, 0.1, 1, 3, 30, 1e4])[:, None]
+    expected = stats.multivariate_t(np.zeros(3), np.eye(3), df=2 * nu).logpdf(W)
+    np.testing.assert_allclose(Matern(nu).spectral_log_density(W), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_matern_becomes_gaussian_without_loss_of_digits():
+    W = np.random.default_rng(0).standard_normal((5, 820))
+    expected = Gaussian().spectral_log_density(W)
+    for nu in (1e10, 1e13, 1e15, 1e16, math.inf):  # the difference is about d² / (8 nu)
+        np.testing.assert_allclose(Matern(nu).spectral_log_density(W), expected, atol=1e6 / nu + 1e-10, rtol=0)
+
+
+def test_gaussian_and_laplacian_densities_are_those_of_scipy():
+    W = np.random.default_rng(0).standard_normal((6, 3)) * 3
+    expected = stats.multivariate_normal(np.zeros(3), np.diag([4.0, 1.0, 0.25])).logpdf(W)
+    np.testing.assert_allclose(Gaussian([0.5, 1.0, 2.0]).spectral_log_density(W), expected, rtol=1e-13)
+    expected = stats.cauchy(scale=[2.0, 1.0, 0.5]).logpdf(W).sum(axis=1)
+    np.testing.assert_allclose(Laplacian([0.5, 1.0, 2.0]).spectral_log_density(W), expected, rtol=1e-13)
+
+
+@every
+def test_a_lengthscale_stretches_the_density(make):
+    W, scale = np.random.default_rng(1).standard_normal((5, 3)), np.array([0.2, 1.0, 7.0])
+    expected = make().spectral_log_density(W * scale) + np.log(scale).sum()
+    np.testing.assert_allclose(make(scale).spectral_log_density(W), expected, rtol=1e-13)
+    expected = make().spectral_log_density(W * 3.0) + 3 * math.log(3.0)
+    np.testing.assert_allclose(make(3.0).spectral_log_density(W), expected, rtol=1e-13)
+
+
+@every
+def test_no_density_underflows_in_many_dimensions(make):
+    kernel = make()
+    W = kernel.sample_spectrum(4, 820, rng=0)
+    assert np.isfinite(kernel.spectral_log_density(W)).all()
+    assert np.isfinite(kernel.spectral_log_density(W * 1e-12)).all()
+
+
+@isotropic
+def test_the_density_of_the_radius_is_that_of_the_frequency_times_the_sphere(make):
+    kernel, r = make(), np.array([1e-3, 0.3, 1.0, 5.0])
+    for dim, area in ((1, np.log(2) + 0 * r), (2, np.log(2 * np.pi * r)), (3, np.log(4 * np.pi * r**2))):
+        W = r[:, None] * np.eye(dim)[0]
+        np.testing.assert_allclose(kernel.radius_log_density(r, dim), kernel.spectral_log_density(W) + area, rtol=1e-12)
+
+
+@isotropic
+def test_at_radius_zero_the_density_of_the_radius_has_its_limit(make):
+    kernel = make()
+    for dim in (1, 2, 5):
+        zero, tiny, less = kernel.radius_log_density([0.0, 1e-200, 1e-250], dim)
+        assert zero == pytest.approx(tiny, abs=1e-6) or zero == math.copysign(math.inf, less - tiny)
+
+
+# The sampler against the density and against the kernel
+
+
+@pytest.mark.parametrize("dim", [1, 3, 50])
+@isotropic
+def test_radii_have_their_density(make, dim):
+    kernel = make([2.0] * dim)
+    r, step = log_grid(dim)
+    density = np.exp(kernel.radius_log_density(r, dim))
+    assert dkw(kernel.sample_radius(30_000, dim, rng=0), r, density, step) < 1
+    assert dkw(2.0 * np.linalg.norm(kernel.sample_spectrum(30_000, dim, rng=1), axis=1), r, density, step) < 1
+
+
+@every
+def test_the_average_of_cosines_is_the_kernel(make):
+    """Along an axis, along a diagonal, near and far, with one lengthscale and with one per feature."""
+    for lengthscale in (1.0, 3.0, np.array([0.5, 2.0, 5.0])):
+        kernel = make(lengthscale)
+        W = kernel.sample_spectrum(50_000, 3, rng=2)
+        for shift in np.array([[0.05, 0, 0], [1, 0, 0], [0.6, -0.6, 0.6], [2, 2, 2]]) * lengthscale:
+            k, bound = bernstein(kernel, shift, len(W))
+            assert abs(np.cos(W @ shift).mean() - k) < bound
+
+
+@every
+def test_frequencies_from_uniform_points_give_the_kernel(make):
+    kernel = make(2.0)
+    spectrum = kernel._spectrum()
+    U = np.random.default_rng(3).random((50_000, spectrum.uniforms(3)))
+    W = spectrum.from_uniform(U, 3) / kernel._host_lengthscale(3)
+    assert W.shape == (50_000, 3)
+    for shift in np.array([[0.1, 0, 0], [2, 0, 0], [1.2, -1.2, 1.2]]):
+        k, bound = bernstein(kernel, shift, len(W))
+        assert abs(np.cos(W @ shift).mean() - k) < bound
+
+
+@pytest.mark.parametrize("dim", [1, 2, 7])
+@isotropic
+def test_radii_from_uniform_points_have_their_density_and_increase(make, dim):
+    kernel, random = make(), np.random.default_rng(4)
+    spectrum = kernel._spectrum()
+    U = random.random((30_000, spectrum.radius_uniforms))
+    r, step = log_grid(dim)
+    assert dkw(spectrum.radius(U, dim), r, np.exp(kernel.radius_log_density(r, dim)), step) < 1
+    more = U[:2000] + (1 - U[:2000]) * random.random((2000, 1)) * (np.arange(U.shape[1]) == random.integers(U.shape[1]))
+    assert (spectrum.radius(more, dim) >= spectrum.radius(U[:2000], dim)).all()
+
+
+def test_sample_radius_is_the_transform_of_uniform_numbers():
+    kernel = Cauchy(0.7)
+    U = generator(5, "frequencies").random((10, 2))
+    np.testing.assert_array_equal(kernel.sample_radius(10, 3, rng=5), kernel._spectrum().radius(U, 3))
+
+
+EXTREME = np.array([1e-100, 1e-20, 1e-6, 0.3, 0.999, 1 - 1e-9, 1 - 2.0**-53])
+
+
+def test_quantiles_of_the_radius_keep_their_digits_in_both_tails():
+    U = EXTREME[:, None]
+    rest = np.array([1.0, 1.0, 1 - 1e-6, 0.7, 1 - 0.999, 1 - (1 - 1e-9), 2.0**-53])
+    tangent = np.where(EXTREME < 0.5, np.tan(np.pi * EXTREME / 2), 1 / np.tan(np.pi * rest / 2))
+    np.testing.assert_allclose(Matern(0.5)._spectrum().radius(U, 1), tangent, rtol=1e-12)
+    for nu in (0.1, 1.5, 1e6, 1e14):  # in two dimensions P(R > r) = (1 + r² / (2 nu))^-nu
+        expected = np.sqrt(2 * nu * np.expm1(-np.where(EXTREME < 0.5, np.log1p(-EXTREME), np.log(rest)) / nu))
+        np.testing.assert_allclose(Matern(nu)._spectrum().radius(U, 2), np.minimum(expected, 1e30), rtol=1e-10)
+    np.testing.assert_allclose(
+        Gaussian()._spectrum().radius(U[:4], 1), -ndtri((1 - EXTREME[:4]) / 2), rtol=1e-9, atol=1e-15
+    )
+
+
+@pytest.mark.parametrize("nu", [0.02, 0.5, 3.0, 400.0])
+@pytest.mark.parametrize("dim", [1, 6, 820])
+def test_the_quantile_of_a_student_radius_inverts_its_distribution_function(nu, dim):
+    u = np.array([1e-9, 0.01, 0.3, 0.5, 0.9])
+    radius = Matern(nu)._spectrum().radius(u[:, None], dim)
+    inside = radius < 1e29
+    x, rest = 2 * nu / (2 * nu + radius**2), radius**2 / (2 * nu + radius**2)
+    got = np.where(u < 0.4, betainc(dim / 2, nu, rest), 1 - betainc(nu, dim / 2, x))
+    np.testing.assert_allclose(got[inside], u[inside], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kernel", [Matern(0.01), Matern(1e-4), Cauchy(0.01), ExponentialPower(0.02)], ids=repr)
+def test_the_roughest_kernels_have_finite_frequencies(kernel):
+    W = kernel.sample_spectrum(20_000, 2, rng=0)
+    assert np.isfinite(W.astype(np.float32)).all()
+    k, bound = bernstein(kernel, np.array([0.5, -0.5]), len(W))
+    assert abs(np.cos(W @ [0.5, -0.5]).mean() - k) < bound
+
+
+# Seeds
+
+
+@every
+def test_one_seed_gives_the_same_frequencies_and_another_gives_others(make):
+    kernel = make()
+    np.testing.assert_array_equal(kernel.sample_spectrum(5, 3, rng=7), kernel.sample_spectrum(5, 3, rng=7))
+    np.testing.assert_array_equal(kernel.sample_spectrum(5, 3, rng=7) / 2, make(2.0).sample_spectrum(5, 3, rng=7))
+    assert not np.isin(kernel.sample_spectrum(5, 3, rng=7), kernel.sample_spectrum(5, 3, rng=8)).any()
+    assert not np.isin(kernel.sample_spectrum(5, 3), kernel.sample_spectrum(5, 3)).any()
+    moving = np.random.default_rng(0)
+    assert not np.isin(kernel.sample_spectrum(5, 3, rng=moving), kernel.sample_spectrum(5, 3, rng=moving)).any()
+
+
+def test_frequencies_and_data_of_one_seed_are_independent():
+    """Twice |a·b| / |b| is normal given b: below 5.4 but for a chance of 7e-8."""
+    for seed in range(3):
+        W, X = Gaussian().sample_spectrum(20_000, 2, rng=seed), generator(seed, "data").standard_normal((20_000, 2))
+        assert abs(W.ravel() @ X.ravel()) < 5.4 * np.linalg.norm(X)
+        assert not np.isin(W, X).any()
+
+
+# Arrays and errors
+
+
+@pytest.mark.parametrize("name", ["gaussian", "matern-0.3", "cauchy-0.4", "power-1.5", "laplacian"])
+def test_densities_follow_backend_and_dtype(name, xp, dtype, close):
+    if xp.name == "torch-cuda":
+        pytest.skip("densities are computed on the host")
+    W, r = np.random.default_rng(0).standard_normal((4, 2)).astype(dtype), np.array([0.5, 2.0], dtype)
+    kernel = ALL[name](np.array([0.5, 2.0]))
+    got = kernel.spectral_log_density(xp(W))
+    assert type(got) is type(xp(W)) and xp.numpy(got).dtype == dtype
+    close(xp.numpy(got), kernel.spectral_log_density(W.astype("float64")))
+    assert kernel.spectral_log_density(W.astype("float16")).dtype == "float16"
+    if kernel.isotropic:
+        close(xp.numpy(kernel.radius_log_density(xp(r), 3)), kernel.radius_log_density(r.astype("float64"), 3))
+    on_backend = ALL[name](xp(np.array([0.5, 2.0], dtype)))
+    np.testing.assert_array_equal(on_backend.sample_spectrum(3, 2, rng=0), kernel.sample_spectrum(3, 2, rng=0))
+
+
+def test_what_records_a_gradient_is_refused_with_advice():
+    torch = pytest.importorskip("torch")
+    W = torch.ones((2, 2), requires_grad=True)
+    with pytest.raises(TypeError, match=r"W must be .*; got a tensor .* with a gradient. Pass W.detach\(\).cpu\(\)"):
+        Gaussian().spectral_log_density(W)
+    kernel = Gaussian(torch.tensor(2.0, requires_grad=True))
+    for call in (lambda: kernel.sample_spectrum(3, 2), lambda: kernel.spectral_log_density([[0.0, 1.0]])):
+        with pytest.raises(
+            ValueError, match="lengthscale .* requires grad. Draw for lengthscale 1 and pass X / length"
+        ):
+            call()
+    assert kernel.sample_radius(3, 2).shape == (3,)
+
+
+@every
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ([[np.nan, 0.0]], r"W must be finite; got 1 NaN .* index \(0, 0\)"),
+        ([[np.inf, 0.0]], "W must be finite"),
+        ([0.0, 1.0], r"W must be a 2-D array .* got shape \(2,\)"),
+        ([[]], "W must be non-empty"),
+        ([[1j, 0.0]], "W must be real"),
+        ([["1", "2"]], "W must be of dtype"),
+        ([[0.0, 1.0, 2.0]], r"lengthscale must be a number or an array of shape \(3,\), .* got shape \(2,\)"),
+        ([[1e308, 1e308]], r"W \* lengthscale must be within the range of its dtype .* got an overflow"),
+    ],
+)
+def test_bad_frequencies_are_refused(make, bad, message):
+    with pytest.raises(ValueError, match=message):
+        make([2.0, 3.0]).spectral_log_density(bad)
+
+
+@every
+def test_bad_counts_and_seeds_are_refused(make):
+    kernel = make()
+    samplers = [kernel.sample_spectrum] + ([kernel.sample_radius] if kernel.isotropic else [])
+    for sample in samplers:
+        for n, dim, error, message in [
+            (0, 2, ValueError, "n must be an integer >= 1; got 0"),
+            (2, 0, ValueError, "dim must be an integer >= 1; got 0"),
+            (2.0, 2, TypeError, "n must be an integer >= 1; got 2.0"),
+            (2, True, TypeError, "dim must be an integer >= 1; got True"),
+            (10**9, 10**6, ValueError, "W must be small enough .* Draw fewer frequencies"),
+        ]:
+            with pytest.raises(error, match=message):
+                sample(n, dim)
+        for bad, error in [(-1, ValueError), ("a", TypeError), (True, TypeError), (0.5, TypeError)]:
+            with pytest.raises(error, match="rng must be"):
+                sample(2, 2, rng=bad)
+    with pytest.raises(ValueError, match=r"lengthscale must be a number or an array of shape \(2,\)"):
+        make([1.0, 2.0, 3.0]).sample_spectrum(4, 2)
+    kernel.lengthscale = -1.0
+    with pytest.raises(ValueError, match="lengthscale must be a positive finite number"):
+        kernel.sample_spectrum(4, 2)
+
+
+def test_bad_radii_are_refused():
+    for bad, message in [
+        ([-1.0], "radius must be non-negative; got -1. It is the length"),
+        ([np.nan], "radius must be finite"),
+        ([[1.0]], r"radius must be a 1-D array .* got shape \(1, 1\)"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            Gaussian().radius_log_density(bad, 2)
+    with pytest.raises(ValueError, match="dim must be an integer >= 1; got 0"):
+        Gaussian().radius_log_density([1.0], 0)
+
+
+def test_the_laplacian_has_no_law_of_the_radius_and_says_why():
+    for call in (lambda: Laplacian().sample_radius(3, 2), lambda: Laplacian().radius_log_density([1.0], 2)):
+        with pytest.raises(
+            ValueError, match="spectrum is isotropic; got Laplacian.* independent coordinates: use sample_s"
+        ):
+            call()
+    assert (
+        not Laplacian.isotropic and Gaussian.isotropic and Matern().isotropic and "isotropic" not in repr(Laplacian())
+    )
+
+
+def test_kernels_that_are_not_stationary_have_no_spectrum():
+    for kernel in (Polynomial(), Softmax(), Constant(), Gaussian() + Gaussian(), 2.0 * Gaussian()):
+        assert not hasattr(kernel, "sample_spectrum")
