@@ -1,0 +1,200 @@
+"""Frequencies kept as factors: chains of Hadamard matrices H and diagonal ones, SORF and Fastfood, and fast products.
+
+H has p x p entries ±1, p a power of 2, and H Hᵀ = p I. With random signs D, B, a permutation P, a Gaussian vector g,
+G = diag(g) and S = diag(r_i / |g|) for lengths r_i, a block of p frequencies is
+
+    SORF      W = √p (H/√p) D1 (H/√p) D2 (H/√p) D3      (Yu et al. 2016, "Orthogonal random features")
+    Fastfood  W = S H G P H B / √p                        (Le, Sarlós & Smola 2013, "Fastfood")
+
+and d < p features are padded with zeros. Since H_p = H_a ⊗ H_b for p = a b, a product H x is two small matrix products:
+p (a + b) multiplications instead of p², as fast as the machine multiplies. (The butterflies of the textbook need only
+p log p, but they are bound by memory and lose to the plain product up to p = 1024.)
+
+>>> signs = np.array([[1.0, -1.0, 1.0, 1.0]] * 3)
+>>> W = sorf(signs[:, None, :], shape=(4, 3))
+>>> np.allclose(np.asarray(W), sorf_reference(signs)[:, :3])
+True
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from companion import _arrays
+from companion._arrays import Array
+
+_ROWS = 128  # samples at a time: the block stays in the level-2 cache
+
+
+def hadamard_reference(p: int) -> np.ndarray:
+    """H_2p = [[H_p, H_p], [H_p, -H_p]], starting from H_1 = [[1]] (Sylvester's construction).
+
+    Parameters
+    ----------
+    p : int
+        A power of 2.
+
+    Returns
+    -------
+    ndarray of shape (p, p)
+
+    Examples
+    --------
+    >>> hadamard_reference(2)
+    array([[ 1.,  1.],
+           [ 1., -1.]])
+    """
+    H = np.ones((1, 1))
+    while len(H) < p:
+        H = np.block([[H, H], [H, -H]])
+    return H
+
+
+def sorf_reference(signs: np.ndarray) -> np.ndarray:
+    """W = √p (H/√p) D1 (H/√p) D2 (H/√p) D3, straight from the formula.
+
+    Parameters
+    ----------
+    signs : array of shape (3, p)
+        The diagonals of D1, D2, D3, each entry ±1.
+
+    Returns
+    -------
+    ndarray of shape (p, p)
+
+    Examples
+    --------
+    >>> sorf_reference(np.ones((3, 2)))
+    array([[ 1.,  1.],
+           [ 1., -1.]])
+    """
+    p = signs.shape[1]
+    H = hadamard_reference(p) / np.sqrt(p)
+    D1, D2, D3 = (np.diag(s) for s in signs)
+    return np.sqrt(p) * H @ D1 @ H @ D2 @ H @ D3
+
+
+def fastfood_reference(radii: np.ndarray, g: np.ndarray, permutation: np.ndarray, signs: np.ndarray) -> np.ndarray:
+    """W = S H G P H B / √p with S = diag(radii / |g|), straight from the formula.
+
+    Parameters
+    ----------
+    radii : array of shape (p,)
+        The lengths of the rows of W.
+    g : array of shape (p,)
+        Gaussian, the diagonal of G.
+    permutation : integer array of shape (p,)
+        (P z)_i = z[permutation[i]].
+    signs : array of shape (p,)
+        The diagonal of B, each entry ±1.
+
+    Returns
+    -------
+    ndarray of shape (p, p)
+
+    Examples
+    --------
+    >>> fastfood_reference(np.array([5.0, 10.0]), np.array([3.0, 4.0]), np.array([0, 1]), np.ones(2)).round(3)
+    array([[ 4.95 , -0.707],
+           [-1.414,  9.899]])
+    """
+    p = len(g)
+    H, P = hadamard_reference(p), np.eye(p)[permutation]
+    S = np.diag(radii / np.sqrt(np.sum(g**2)))
+    return S @ H @ np.diag(g) @ P @ H @ np.diag(signs) / np.sqrt(p)
+
+
+@dataclass(frozen=True, eq=False)
+class Hadamard:
+    """The first rows of blocks D_k H ... D_2 H D_1 H D_0, as a map X -> X Wᵀ; a permutation may follow the first H.
+
+    Parameters
+    ----------
+    scales : ndarray of shape (k + 1, n_blocks, p)
+        The diagonals D_0, ..., D_k of every block, in the order in which they are applied.
+    shape : tuple of int
+        (m, d).
+    order : integer ndarray of shape (n_blocks, p), optional
+        The permutation of every block.
+    """
+
+    scales: np.ndarray
+    shape: tuple[int, int]
+    order: np.ndarray | None = None
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        m, d = self.shape
+        H = hadamard_reference(self.scales.shape[2])
+        Z = np.eye(len(H), d) * self.scales[0][:, :, None]  # (n_blocks, p, d)
+        for j, scale in enumerate(self.scales[1:]):
+            Z = H @ Z
+            if j == 0 and self.order is not None:
+                Z = np.take_along_axis(Z, self.order[:, :, None], axis=1)
+            Z *= scale[:, :, None]
+        return np.asarray(Z.reshape(-1, d)[:m], dtype)
+
+    def __truediv__(self, lengthscale: np.ndarray) -> "Hadamard":
+        """W / lengthscale, column by column."""
+        scales = self.scales.copy()
+        scales[0, :, : self.shape[1]] /= lengthscale
+        return Hadamard(scales, self.shape, self.order)
+
+    def project(self, X: Array) -> Array:
+        """X Wᵀ of shape (n, m), for checked X of shape (n, d)."""
+        factors = [_arrays.follow(self.scales, X), *(_arrays.follow(_sylvester(q), X) for q in self._two_factors())]
+        if not _arrays.runs_on_numpy(X):
+            return _arrays.namespace(X).concat(list(self._blocks(X, *factors)), axis=0).T
+        x, factors = _arrays.host(X), [_arrays.host(factor) for factor in factors]
+        out, p = np.empty((len(x), self.shape[0]), x.dtype), self.scales.shape[2]
+        for i in range(0, len(x), _ROWS):
+            for k, Z in enumerate(self._blocks(x[i : i + _ROWS], *factors)):
+                out[i : i + _ROWS, k * p : (k + 1) * p] = Z.T
+        return _arrays.from_host(out, X)
+
+    def _blocks(self, X: Array, scales: Array, *H: Array) -> Iterator[Array]:
+        """The blocks of W Xᵀ, each of shape (p, n), the last one cut: a sample per column, for long products."""
+        xp, p = _arrays.namespace(X), self.scales.shape[2]
+        XT = xp.concat([X.T, xp.zeros((p - X.shape[1], X.shape[0]), dtype=X.dtype, device=X.device)], axis=0)  # (p, n)
+        for k in range(self.scales.shape[1]):
+            Z = _kronecker(*H, XT * scales[0, k, :][:, None])
+            if self.order is not None:
+                Z = xp.take(Z, xp.asarray(self.order[k], device=X.device), axis=0)
+            for j in range(1, scales.shape[0] - 1):
+                Z = _kronecker(*H, _arrays.multiply_(Z, scales[j, k, :][:, None]))
+            yield _arrays.multiply_(Z, scales[-1, k, :][:, None])[: min(p, self.shape[0] - k * p), :]
+
+    def _two_factors(self) -> tuple[int, int]:
+        """a, b with a b = p, as equal as powers of 2 can be."""
+        p = self.scales.shape[2]
+        a = 1 << ((p.bit_length() - 1) // 2)
+        return a, p // a
+
+
+@lru_cache(maxsize=16)
+def _sylvester(p: int) -> np.ndarray:
+    return hadamard_reference(p)
+
+
+def _kronecker(A: Array, B: Array, Z: Array) -> Array:
+    """(A ⊗ B) Z for A, B of shapes (a, a), (b, b) and Z of shape (a b, n)."""
+    (a, b), n, xp = (A.shape[0], B.shape[0]), Z.shape[1], _arrays.namespace(Z)
+    Z = xp.reshape(A @ xp.reshape(Z, (a, b * n)), (a, b, n))
+    return xp.reshape(xp.matmul(B, Z), (a * b, n))
+
+
+def sorf(signs: np.ndarray, shape: tuple[int, int]) -> Hadamard:
+    """SORF from signs of shape (3, n_blocks, p): the diagonals of D1, D2, D3."""
+    D1, D2, D3 = signs
+    p = signs.shape[2]
+    return Hadamard(np.stack([D3, D2, D1, np.full_like(D1, 1 / p)]), shape)
+
+
+def fastfood(
+    radii: np.ndarray, g: np.ndarray, order: np.ndarray, signs: np.ndarray, shape: tuple[int, int]
+) -> Hadamard:
+    """Fastfood from radii, g, permutations and signs, all of shape (n_blocks, p)."""
+    S = radii / np.linalg.norm(g, axis=1, keepdims=True)
+    return Hadamard(np.stack([signs, g, S / np.sqrt(g.shape[1])]), shape, order)

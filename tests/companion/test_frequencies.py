@@ -1,0 +1,616 @@
+"""Frequencies: exact laws, exact geometry, and products on every backend.
+
+Where chance is involved, a threshold is Bernstein's inequality: the mean of n independent variables with expectation µ,
+variance at most v and |x - µ| <= b is within t of µ but for a chance of 2 exp(-n t² / (2v + 2bt/3)).
+"""
+
+import inspect
+import math
+from copy import copy
+from functools import lru_cache
+
+import numpy as np
+import pytest
+from scipy.linalg import hadamard
+from scipy.special import hyp1f1, ndtr, roots_hermitenorm
+from scipy.stats import chi2
+
+from companion import _hadamard, datasets, frequencies
+from companion._arrays import generator
+from companion.frequencies import (
+    SCHEMES,
+    Frequencies,
+    draw,
+    fastfood_reference,
+    gauss_hermite_reference,
+    haar_reference,
+    hadamard_reference,
+    orthogonal_reference,
+    sorf_reference,
+)
+from companion.kernels import (
+    Cauchy,
+    Constant,
+    ExponentialPower,
+    Gaussian,
+    Laplacian,
+    Matern,
+    Polynomial,
+    Precomputed,
+    Softmax,
+)
+
+KERNELS = {
+    "gaussian": Gaussian([0.8, 1.0, 1.5]), "laplacian": Laplacian(1.5), "matern-1/2": Matern(0.5, 1.3),
+    "matern-5/2": Matern(2.5, [1.0, 0.7, 1.2]), "cauchy": Cauchy(0.7, 0.9), "power": ExponentialPower(0.7, 2.0),
+}  # fmt: skip
+ISOTROPIC_ONLY = {"orthogonal", "orthogonal_coupled", "orthogonal_stratified", "fastfood"}
+GAUSSIAN_ONLY = {"sorf", "gauss_hermite", "moment_matched"}
+BIASED = GAUSSIAN_ONLY
+CELLS = [
+    (kernel, scheme)
+    for kernel in KERNELS
+    for scheme in SCHEMES
+    if not (scheme in GAUSSIAN_ONLY and kernel != "gaussian" or scheme in ISOTROPIC_ONLY and kernel == "laplacian")
+]
+REPEATED = ("sobol", "halton", "orthogonal_stratified")  # rows of one draw are dependent
+TRIALS, BLOCKS, REPEATS = 1000, 10_000, 1500
+DELTAS = np.random.default_rng(1).standard_normal((10, 3))  # ten differences x - y
+every_scheme = pytest.mark.parametrize("scheme", SCHEMES)
+
+
+def bar(variance, n, bound=2.0, chance=1e-6 / TRIALS):
+    """Bernstein: |mean - expectation| exceeds this with probability at most ``chance``."""
+    L = math.log(2 / chance) / n
+    return bound * L / 3 + np.sqrt((bound * L / 3) ** 2 + 2 * variance * L)
+
+
+def profile(kernel, deltas):
+    return kernel(deltas, np.zeros((1, 3)))[:, 0]
+
+
+class Recorder:
+    """A spectrum that keeps the uniform numbers it is given: of five axes, or of three for each length."""
+
+    isotropic, radius_uniforms = True, 3
+
+    def __init__(self):
+        self.seen = []
+
+    def uniforms(self, dim):
+        return dim + 2
+
+    def from_uniform(self, U, dim):
+        self.seen.append(U)
+        return np.ones((len(U), dim))
+
+    def radius(self, U, dim):
+        self.seen.append(U)
+        return np.ones(len(U))
+
+
+@lru_cache
+def points(scheme):
+    """Uniform numbers U of REPEATS draws of 4 rows, and the directions they came with, if any."""
+    kernel, recorder, rng = Gaussian(), Recorder(), np.random.default_rng(3)
+    kernel._spectrum = lambda: recorder
+    W = [np.asarray(draw(kernel, 4, 3, scheme=scheme, rng=rng)) for _ in range(REPEATS)]
+    return np.concatenate(recorder.seen), np.concatenate(W)
+
+
+def independent_means(kernel, scheme):
+    """Means of cos⟨w, δ⟩ over groups of rows, independent from group to group, of shape (n, 10)."""
+    spectrum, size = kernel._spectrum(), {"iid": 1, "sorf": 4, "fastfood": 4}.get(scheme, 3)  # rows of a block
+    if scheme in ("sobol", "halton"):
+        size, U = 4, points(scheme)[0]
+        W = spectrum.from_uniform(U[:, : spectrum.uniforms(3)], 3) / kernel.lengthscale
+    elif scheme == "orthogonal_stratified":
+        size, (U, directions) = 4, points(scheme)
+        W = spectrum.radius(U[:, : spectrum.radius_uniforms], 3)[:, None] * directions / kernel.lengthscale
+    else:
+        W = np.asarray(draw(kernel, size * BLOCKS, 3, scheme=scheme, rng=2))
+    return np.cos(W @ DELTAS.T).reshape(-1, size, 10).mean(axis=1)
+
+
+@pytest.mark.parametrize(("kernel", "scheme"), [cell for cell in CELLS if cell[1] not in BIASED - {"sorf"}])
+def test_estimates_are_unbiased_where_the_scheme_says_so(kernel, scheme):
+    """The mean over equally distributed rows has at most the variance of one row, (1 + k(2δ) - 2 k(δ)²) / 2."""
+    kernel = KERNELS[kernel]
+    means = independent_means(kernel, scheme)
+    k, k2 = profile(kernel, DELTAS), profile(kernel, 2 * DELTAS)
+    inside = np.abs(means.mean(axis=0) - k) <= bar((1 + k2 - 2 * k**2) / 2, len(means))
+    assert inside.all() == draw(kernel, 8, 3, scheme=scheme, rng=0).unbiased
+
+
+@every_scheme
+def test_only_biased_schemes_are_called_biased(scheme):
+    assert draw(Gaussian(), 8, 3, scheme=scheme, rng=0).unbiased == (scheme not in BIASED)
+
+
+# Directions and lengths
+
+
+@pytest.mark.parametrize(("m", "dim"), [(7, 3), (2, 5), (12, 4), (3, 1)])
+def test_directions_are_those_of_the_reference(m, dim):
+    slow = orthogonal_reference(m, dim, np.random.default_rng(5))
+    for scheme in ("orthogonal", "orthogonal_coupled", "orthogonal_stratified"):
+        fast = np.asarray(draw(Gaussian(), m, dim, scheme=scheme, rng=np.random.default_rng(5)))
+        np.testing.assert_allclose(unit(fast), unit(slow), rtol=0, atol=1e-13)
+
+
+def unit(W):
+    return W / np.linalg.norm(W, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("scheme", ["orthogonal", "orthogonal_coupled", "orthogonal_stratified"])
+@pytest.mark.parametrize("kernel", ["gaussian", "matern-1/2", "cauchy", "power"])
+def test_rows_of_a_block_are_orthogonal_and_blocks_are_not(scheme, kernel):
+    kernel = type(KERNELS[kernel])(**(KERNELS[kernel].get_params() | {"lengthscale": 2.0}))
+    Q = unit(np.asarray(draw(kernel, 11, 4, scheme=scheme, rng=0)))
+    for block in (Q[:4], Q[4:8], Q[8:]):
+        np.testing.assert_allclose(block @ block.T, np.eye(len(block)), rtol=0, atol=1e-13)
+    assert np.abs(Q[:4] @ Q[4:8].T).max() > 1e-3
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_the_first_entry_of_a_haar_matrix_has_a_random_sign(dim):
+    """Hoeffding: 10,000 fair signs have a mean below √(2 log(2e7) / 10,000) = 0.058 but for a chance of 1e-7."""
+    W = np.asarray(draw(Gaussian(), 10_000 * dim, dim, rng=1))
+    for row in range(dim):
+        assert abs(np.sign(W[row::dim, 0]).mean()) < 0.06
+    Q = np.array([haar_reference(3, np.random.default_rng(i))[0, 0] for i in range(2000)])
+    assert abs(np.sign(Q).mean()) < math.sqrt(2 * math.log(2e7) / 2000)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_no_rotation_changes_the_law_of_a_haar_matrix(dim):
+    """The characteristic function E exp(i tr(AᵀQ)) is the same at A, at RA and at AR for every orthogonal R."""
+    rng = np.random.default_rng(0)
+    n = 20_000
+    Q = unit(np.asarray(draw(Gaussian(), n * dim, dim, rng=4))).reshape(n, dim, dim)
+    for _ in range(5):
+        A, R = rng.standard_normal((dim, dim)) * 1.5, haar_reference(dim, rng)
+        first, second = (np.exp(1j * np.einsum("nij,ij->n", Q, B)) for B in (A, R @ A))
+        third = np.exp(1j * np.einsum("nij,ij->n", Q, A @ R))
+        for other in (second, third):
+            gap = (first - other).mean()  # each part has size <= 2 and variance <= 4
+            assert max(abs(gap.real), abs(gap.imag)) < bar(4.0, n, bound=4.0, chance=1e-8)
+
+
+def test_lengths_follow_the_law_of_the_kernel():
+    """Dvoretzky, Kiefer & Wolfowitz: an empirical distribution function is √(log(2/p) / 2n) off with chance <= p."""
+    n = 10_000
+    for scheme in ("iid", "orthogonal", "orthogonal_coupled", "fastfood"):
+        W = np.asarray(draw(Gaussian(0.5), 4 * n, 4, scheme=scheme, rng=6))[:: 4 if scheme != "iid" else 1]
+        u = np.sort(chi2.cdf(np.sum((0.5 * W) ** 2, axis=1), df=4))
+        gap = np.abs(u - np.arange(len(u)) / len(u)).max()
+        assert gap < math.sqrt(math.log(2 / 1e-7) / (2 * len(u))) + 1 / len(u)
+
+
+def test_coupled_lengths_have_mirrored_quantiles_and_an_odd_one_is_free():
+    W = np.asarray(draw(Gaussian(2.0), 8, 3, scheme="orthogonal_coupled", rng=0)) * 2.0
+    F = chi2.cdf(np.sum(W**2, axis=1), df=3)  # blocks 0 1 2 | 3 4 5 | 6 7
+    np.testing.assert_allclose(F[[0, 3, 6]] + F[[1, 4, 7]], 1, rtol=0, atol=1e-12)
+    assert abs(F[2] + F[3] - 1) > 1e-3 and abs(F[1] + F[2] - 1) > 1e-3
+
+
+def test_stratified_lengths_have_one_quantile_in_each_part():
+    W = np.asarray(draw(Gaussian(), 50, 3, scheme="orthogonal_stratified", rng=0))
+    strata = np.floor(50 * chi2.cdf(np.sum(W**2, axis=1), df=3)).astype(int)
+    assert sorted(strata) == list(range(50)) and list(strata) != list(range(50))
+
+
+def test_orthogonal_blocks_have_the_variance_of_the_closed_form():
+    """Var = (1 - exp(-z²))² / (2m) · (1 + (m - 1) [1F1(d; d/2; -z²/2) - exp(-z²)] / ((1 - exp(-z²))² / 2)).
+
+    y = (mean - k)² is at most b = (1 + k)² and has a second moment of at most b Var: Bernstein's inequality again.
+    """
+    n = 40_000
+    for dim, m, z in [(4, 4, 1.0), (4, 3, 1.0), (8, 8, 0.7), (2, 2, 1.5)]:
+        k, v = math.exp(-(z**2) / 2), (1 - math.exp(-(z**2))) ** 2 / 2
+        ratio = 1 + (m - 1) * (hyp1f1(dim, dim / 2, -(z**2) / 2) - math.exp(-(z**2))) / v
+        W = np.asarray(draw(Gaussian(), n * dim, dim, rng=7)).reshape(n, dim, dim)[:, :m]
+        squares = (np.cos(z * W[:, :, 0]).mean(axis=1) - k) ** 2
+        bound = (1 + k) ** 2
+        tolerance = bar(bound * ratio * v / m, n, bound, chance=1e-8)
+        assert abs(squares.mean() - ratio * v / m) < tolerance < 0.5 * (1 - ratio) * v / m
+
+
+# Structured blocks
+
+
+@pytest.mark.parametrize("p", [1, 2, 8, 64])
+def test_hadamard(p):
+    np.testing.assert_array_equal(hadamard_reference(p), hadamard(p))
+
+
+@pytest.mark.parametrize("p", [1, 2, 4, 32, 128])
+def test_structured_blocks_are_their_formulas(p):
+    rng = np.random.default_rng(0)
+    signs, g, radii = rng.choice([-1.0, 1.0], (3, 2, p)), rng.standard_normal((2, p)), rng.random((2, p))
+    order = np.array([rng.permutation(p) for _ in range(2)])
+    for m, d in [(2 * p, p), (p + 1, p // 2 + 1), (2 * p - p // 2, p)]:
+        got = np.asarray(_hadamard.sorf(signs, (m, d)))
+        slow = np.concatenate([sorf_reference(signs[:, b]) for b in range(2)])[:m, :d]
+        np.testing.assert_allclose(got, slow, rtol=0, atol=1e-13 * p)
+        got = np.asarray(_hadamard.fastfood(radii, g, order, signs[0], (m, d)))
+        blocks = [fastfood_reference(radii[b], g[b], order[b], signs[0, b]) for b in range(2)]
+        np.testing.assert_allclose(got, np.concatenate(blocks)[:m, :d], rtol=0, atol=1e-13 * p)
+        np.testing.assert_allclose(np.linalg.norm(np.concatenate(blocks), axis=1), radii.ravel(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("scheme", ["sorf", "fastfood"])
+def test_the_fast_way_is_taken_where_it_is_fast_and_changes_nothing(scheme, monkeypatch):
+    for m, dim, structured in [(16, 16, False), (4096, 256, False), (1024, 1024, True), (4, 1024, False)]:
+        assert draw(Gaussian(), m, dim, scheme=scheme, rng=0).structured == structured
+    slow = draw(Gaussian([0.5] * 9), 20, 9, scheme=scheme, rng=0)
+    monkeypatch.setattr(frequencies, f"_{scheme.upper()}_COST", 0)
+    fast = draw(Gaussian([0.5] * 9), 20, 9, scheme=scheme, rng=0)
+    assert (slow.structured, fast.structured) == (False, True) and slow.shape == fast.shape
+    np.testing.assert_allclose(np.asarray(fast), np.asarray(slow), rtol=0, atol=1e-12)
+
+
+def test_fastfood_permutes_every_block_on_its_own():
+    order = draw(Gaussian(), 2048, 1024, scheme="fastfood", rng=0).rows.order
+    np.testing.assert_array_equal(np.sort(order, axis=1), np.tile(np.arange(1024), (2, 1)))
+    assert (order[0] != order[1]).any() and (order != np.arange(1024)).any()
+
+
+def test_sorf_estimates_another_kernel_in_two_dimensions():
+    W = np.asarray(draw(Gaussian(), 4000, 2, scheme="sorf", rng=0))
+    np.testing.assert_allclose(np.abs(W), 1, rtol=0, atol=1e-12)
+    delta = np.array([[0.7, 2.5]])
+    got = np.cos(delta @ W.T).mean()
+    assert abs(got - np.cos(0.7) * np.cos(2.5)) < bar(0.5, 2000) < abs(got - Gaussian()(delta, [[0.0, 0.0]])[0, 0])
+
+
+# Points instead of draws
+
+
+def test_sobol_points_are_a_net():
+    """Each dyadic interval of length 1/m holds one coordinate of one point; in 2-D each dyadic box of area 1/m one."""
+    m = 64
+    U = ndtr(0.5 * np.asarray(draw(Gaussian(0.5), m, 4, scheme="sobol", rng=3)))
+    for column in U.T:
+        assert sorted(np.floor(m * column)) == list(range(m))
+    for a in (1, 2, 4, 8, 16, 32, 64):
+        boxes = np.floor(U[:, 0] * a) * (m // a) + np.floor(U[:, 1] * (m // a))
+        assert sorted(boxes) == list(range(m))
+
+
+def test_halton_points_fill_every_part():
+    """The first b^j points have one coordinate in each interval of length b^-j, for the b-th axis' prime b."""
+    for axis, m in [(0, 64), (1, 81), (2, 25)]:
+        U = ndtr(np.asarray(draw(Gaussian(), m, 3, scheme="halton", rng=3)))
+        assert sorted(np.floor(m * U[:, axis] * (1 + 1e-14))) == list(range(m))
+
+
+def test_sobol_points_are_cut_but_not_changed_and_fill_their_cells():
+    whole, part = (np.asarray(draw(Gaussian(), m, 3, scheme="sobol", rng=4)) for m in (64, 50))
+    cells = [np.floor(ndtr(W) * 2**30) for W in (whole[:50], part)]
+    assert (np.abs(cells[0] - cells[1]) <= 1).all()
+    position = ndtr(whole) * 2**30 % 1  # inside the cells: not all at an end
+    assert ((position > 0.01) & (position < 0.99)).mean() > 0.5
+
+
+@pytest.mark.parametrize(("kernel", "scheme"), [cell for cell in CELLS if cell[1] in REPEATED])
+def test_points_become_frequencies_through_the_spectrum(kernel, scheme):
+    kernel = copy(KERNELS[kernel])
+    W, spectrum, recorder = draw(kernel, 40, 3, scheme=scheme, rng=0), kernel._spectrum(), Recorder()
+    recorder.uniforms, recorder.radius_uniforms = spectrum.uniforms, getattr(spectrum, "radius_uniforms", None)
+    kernel._spectrum = lambda: recorder
+    directions = np.asarray(draw(kernel, 40, 3, scheme=scheme, rng=0))  # ones / lengthscale for Sobol and Halton
+    (U,) = recorder.seen
+    assert len(U) == 40 and (0 < U).all() and (U < 1).all()
+    rows = spectrum.radius(U, 3)[:, None] if scheme == "orthogonal_stratified" else spectrum.from_uniform(U, 3)
+    np.testing.assert_allclose(np.asarray(W), rows * directions, rtol=1e-14)
+
+
+@pytest.mark.parametrize(("m", "dim", "q"), [(8, 2, 4), (100, 2, 18), (113, 2, 19), (130, 2, 20), (1, 1, 2), (3, 1, 8),
+                                             (14, 3, 3), (13, 3, 2), (40, 3, 4), (512, 10, 2)])  # fmt: skip
+def test_gauss_hermite_is_the_heaviest_half_of_the_whole_grid(m, dim, q):
+    W = draw(Gaussian(2.0), m, dim, scheme="gauss_hermite")
+    nodes, weights = gauss_hermite_reference(q, dim)
+    heaviest = np.argsort(-weights)[: 2 * m]  # in pairs of mirror images; the origin, if it is a node, comes first
+    if q % 2:
+        heaviest = heaviest[: 2 * m - 1]
+    assert W.shape == ((len(heaviest) + 1) // 2, dim)
+    share = weights[heaviest].sum()
+    assert share >= 1 - 1e-3 and abs(W.weights.sum() - 1) < 1e-12
+    delta = 1.5 * np.random.default_rng(0).standard_normal((20, dim))
+    expected = np.cos(delta @ nodes[heaviest].T / 2) @ weights[heaviest] / share
+    np.testing.assert_allclose(np.cos(W.project(delta)) @ W.weights, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("m", "dim"), [(8, 1), (32, 2), (128, 2), (365, 3), (4096, 1)])
+def test_the_error_of_gauss_hermite_is_below_the_remainder_of_the_rule_and_what_was_dropped(m, dim):
+    lengthscale = np.linspace(0.8, 1.2, dim)
+    W = draw(Gaussian(lengthscale), m, dim, scheme="gauss_hermite")
+    q = min(
+        range(2, 65), key=lambda q: np.abs(roots_hermitenorm(q)[0][:, None] - np.asarray(W)[:, 0] * 0.8).min(0).max()
+    )
+    dropped = 1 - np.sort(gauss_hermite_reference(q, dim)[1])[::-1][: 2 * W.shape[0] - q % 2].sum()
+    for size in (0.3, 1.0, 2.0, 4.0):
+        delta = np.random.default_rng(0).standard_normal((20, dim)) * size / math.sqrt(dim)
+        error = np.abs(np.cos(W.project(delta)) @ W.weights - Gaussian(lengthscale)(delta, np.zeros((1, dim)))[:, 0])
+        log_factor = math.lgamma(q + 1) - math.lgamma(2 * q + 1)
+        remainder = np.exp(log_factor + 2 * q * np.log(np.abs(delta / lengthscale))).sum(axis=1)
+        assert (error <= remainder + 2 * max(dropped, 0.0) + 1e-13).all()
+
+
+def test_the_grid_on_the_moons():
+    X, _ = datasets.moons(1000, rng=0)
+    K, W = Gaussian()(X), draw(Gaussian(), 128, 2, scheme="gauss_hermite")
+    P = W.project(X)
+    features = np.concatenate([np.cos(P), np.sin(P)], axis=1) * np.sqrt(np.tile(W.weights, 2))
+    assert np.linalg.norm(features @ features.T - K) <= 1e-7 * np.linalg.norm(K)
+
+
+def test_moments_are_matched():
+    lengthscale = np.array([0.5, 1.0, 2.0])
+    W = np.asarray(draw(Gaussian(lengthscale), 20, 3, scheme="moment_matched", rng=0))
+    np.testing.assert_allclose(W.T @ W / 20, np.diag(lengthscale**-2.0), rtol=0, atol=1e-12)
+    delta = 1e-2 * DELTAS
+    gap = np.cos(delta @ W.T).mean(axis=1) - profile(Gaussian(lengthscale), delta)
+    fourth = ((delta @ W.T) ** 4).mean(axis=1) + 3 * np.sum((delta / lengthscale) ** 2, axis=1) ** 2
+    assert (np.abs(gap) <= fourth / 24 + 1e-15).all()
+
+
+# Products
+
+
+def small(scheme, monkeypatch, structured):
+    if structured:
+        monkeypatch.setattr(frequencies, "_SORF_COST", 0)
+        monkeypatch.setattr(frequencies, "_FASTFOOD_COST", 0)
+    return draw(Gaussian([0.5, 1.0, 1.5, 2.0, 3.0]), 21, 5, scheme=scheme, rng=0)
+
+
+PRODUCTS = [(scheme, False) for scheme in SCHEMES] + [("sorf", True), ("fastfood", True)]
+
+
+@pytest.mark.parametrize(("scheme", "structured"), PRODUCTS)
+@pytest.mark.parametrize("n", [1, 300])
+def test_project_is_the_product_with_the_matrix(scheme, structured, n, xp, dtype, close, monkeypatch):
+    W = small(scheme, monkeypatch, structured)
+    X = np.random.default_rng(0).standard_normal((n, 5)).astype(dtype)
+    given = xp(X)
+    P = W.project(given)
+    assert W.structured == structured and type(P) is type(given) and P.dtype == given.dtype
+    assert getattr(P, "device", None) == getattr(given, "device", None)
+    close(xp.numpy(P), X.astype(float) @ np.asarray(W).T)
+    np.testing.assert_array_equal(xp.numpy(given), X)
+
+
+@pytest.mark.parametrize(("scheme", "structured"), [("iid", False), ("sorf", True), ("fastfood", True)])
+def test_gradients_pass(scheme, structured, monkeypatch):
+    torch = pytest.importorskip("torch")
+    W = small(scheme, monkeypatch, structured)
+    X = torch.randn(4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    coefficients = torch.randn(4, W.shape[0], dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    (W.project(X) * coefficients).sum().backward()
+    np.testing.assert_allclose(X.grad.numpy(), coefficients.numpy() @ np.asarray(W), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("scheme", "structured"), [("iid", False), ("sorf", True), ("fastfood", True)])
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_float16_is_computed_in_float32(scheme, structured, backend, monkeypatch):
+    W = small(scheme, monkeypatch, structured)
+    X = np.random.default_rng(0).standard_normal((3, 5)).astype(np.float16)
+    as_given = pytest.importorskip("torch").from_numpy if backend == "torch" else np.asarray
+    P = W.project(as_given(X))
+    assert P.dtype == as_given(X).dtype
+    np.testing.assert_allclose(np.asarray(P), X.astype(float) @ np.asarray(W).T, rtol=2**-10, atol=1e-4)
+
+
+@pytest.mark.parametrize("scheme", ["iid", "sorf", "fastfood"])
+def test_large_structured_products(scheme, dtype, close):
+    W = draw(Gaussian(3.0), 1500, 700, scheme=scheme, rng=0)
+    assert W.structured == (scheme != "iid")
+    X = np.random.default_rng(0).standard_normal((130, 700)).astype(dtype)
+    P = W.project(X)
+    assert P.flags.c_contiguous
+    close(P, X.astype(float) @ np.asarray(W).T)
+
+
+def test_lists_and_data_frames_are_data():
+    pd = pytest.importorskip("pandas")
+    W = draw(Gaussian(), 4, 2, rng=0)
+    X = [[1, 2], [3, 4]]
+    np.testing.assert_array_equal(W.project(X), W.project(np.array(X, float)))
+    np.testing.assert_array_equal(W.project(pd.DataFrame(X)), W.project(X))
+
+
+# Shapes, seeds, attributes
+
+
+@every_scheme
+@pytest.mark.parametrize(("m", "dim"), [(1, 1), (4, 1), (2, 5), (7, 3), (6, 3), (65, 2), (np.int64(9), np.int32(4))])
+def test_shapes(scheme, m, dim):
+    if scheme == "moment_matched" and m < dim or scheme == "gauss_hermite" and m < 2 ** (dim - 1):
+        return
+    W = draw(Gaussian(np.full(dim, 2.0)), m, dim, scheme=scheme, rng=0)
+    assert W.scheme == scheme and W.shape == np.asarray(W).shape and all(type(size) is int for size in W.shape)
+    assert W.shape[1] == dim and (W.shape[0] == m or scheme == "gauss_hermite") and np.isfinite(np.asarray(W)).all()
+    assert (W.weights is not None) == (scheme == "gauss_hermite")
+    assert np.asarray(W).dtype == np.float64 and np.asarray(W, np.float32).dtype == np.float32
+    assert W.project(np.ones((3, dim))).shape == (3, W.shape[0])
+
+
+@pytest.mark.parametrize(("kernel", "scheme"), CELLS)
+def test_the_lengthscale_divides(kernel, scheme):
+    kernel = KERNELS[kernel]
+    params = kernel.get_params() | {"lengthscale": 1.0}
+    for lengthscale in (0.25, np.array([0.25, 1.0, 8.0]), np.float32(2.0)):
+        scaled = draw(type(kernel)(**(params | {"lengthscale": lengthscale})), 12, 3, scheme=scheme, rng=0)
+        plain = draw(type(kernel)(**params), 12, 3, scheme=scheme, rng=0)
+        np.testing.assert_allclose(np.asarray(scaled), np.asarray(plain) / lengthscale, rtol=1e-13)
+
+
+@pytest.mark.parametrize("scheme", [scheme for scheme in SCHEMES if scheme != "gauss_hermite"])
+def test_seeds(scheme):
+    def W(rng):
+        return np.asarray(draw(Gaussian(), 6, 3, scheme=scheme, rng=rng))
+
+    np.testing.assert_array_equal(W(0), W(0))
+    assert not np.isin(W(0), W(1)).any() or scheme == "sorf"
+    moving = np.random.default_rng(0)
+    first = W(moving)
+    assert (first != W(moving)).any() and (W(None) != W(None)).any()
+    np.testing.assert_array_equal(first, W(np.random.default_rng(0)))
+    moved = np.random.default_rng(0)
+    moved.random()
+    assert (first != W(moved)).any() and np.isfinite(W(np.random.RandomState(0))).all()
+
+
+def test_frequencies_and_data_of_one_seed_are_independent():
+    normal = generator(0, "data").standard_normal(3000)
+    W = np.asarray(draw(Gaussian(), 1000, 3, scheme="iid", rng=0)).ravel()
+    assert not np.isin(W, normal).any() and abs(W @ normal) / 3000 < 5.4 / math.sqrt(3000)
+
+
+def test_independent_rows_are_those_of_the_kernel():
+    for kernel in KERNELS.values():
+        W = draw(kernel, 9, 3, scheme="iid", rng=5)
+        np.testing.assert_array_equal(np.asarray(W), kernel.sample_spectrum(9, 3, rng=5))
+
+
+def test_the_default_scheme_follows_the_spectrum():
+    for kernel in KERNELS.values():
+        expected = "orthogonal" if kernel.isotropic else "iid"
+        assert draw(kernel, 4, 3, rng=0).scheme == expected == draw(kernel, 4, 3, scheme=expected, rng=0).scheme
+    assert isinstance(KERNELS["laplacian"], Laplacian) and not KERNELS["laplacian"].isotropic
+
+
+@every_scheme
+def test_softmax_draws_standard_normals(scheme):
+    W, V = (draw(kernel, 8, 3, scheme=scheme, rng=0) for kernel in (Softmax(), Gaussian()))
+    np.testing.assert_array_equal(np.asarray(W), np.asarray(V))
+
+
+def test_schemes_are_functions_of_the_module_that_draw_calls():
+    for name, scheme in SCHEMES.items():
+        assert scheme is getattr(frequencies, name) and list(inspect.signature(scheme).parameters) == [
+            "kernel", "n_frequencies", "dim", "rng"]  # fmt: skip
+        np.testing.assert_array_equal(
+            np.asarray(scheme(Gaussian(), 8, 3, 1)), draw(Gaussian(), 8, 3, scheme=name, rng=1)
+        )
+
+
+def test_frequencies_are_frozen_and_short_to_print():
+    W = draw(Gaussian(), 4, 2, rng=0)
+    with pytest.raises(AttributeError):
+        W.scheme = "iid"
+    assert repr(W) == "Frequencies(<4 x 2 matrix>, scheme='orthogonal', unbiased=True)"
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("scheme", sorted(ISOTROPIC_ONLY))
+def test_the_1_norm_laplacian_has_no_radius(scheme):
+    message = f"scheme='{scheme}' is for kernels whose spectrum is isotropic .*'iid', 'sobol' or 'halton'.*; got Laplac"
+    with pytest.raises(TypeError, match=message):
+        draw(Laplacian(), 4, 2, scheme=scheme)
+
+
+@pytest.mark.parametrize("scheme", sorted(GAUSSIAN_ONLY))
+@pytest.mark.parametrize("kernel", [Laplacian(), Matern(1.5), Cauchy(), ExponentialPower(2.0)], ids=repr)
+def test_schemes_for_the_gaussian_only(scheme, kernel):
+    with pytest.raises(
+        TypeError, match=f"scheme='{scheme}' is for the Gaussian kernel .*; got {type(kernel).__name__}"
+    ):
+        draw(kernel, 4, 2, scheme=scheme)
+
+
+REFUSED = {
+    "sum": (Gaussian() + Gaussian(2.0), "Draw for each term"),
+    "product": (2.0 * Gaussian(), "W1 . W2, drawn for its factors, has its spectrum"),
+    "constant": (Constant(2.0), r"its one feature is sqrt\(value\)"),
+    "polynomial": (Polynomial(2), "Its features are monomials"),
+    "precomputed": (Precomputed(np.eye(2)), "A matrix of similarities has no frequencies"),
+    "softmax": (Softmax(0.5), r"Multiply X by sqrt\(scale\)"),
+    "class": (Gaussian, "For example companion.kernels.Gaussian"),
+    "none": (None, "For example companion.kernels.Gaussian"),
+}
+
+
+@pytest.mark.parametrize(("kernel", "message"), REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize("scheme", [None, "iid", "orthogonal", "sobol", "gauss_hermite"])
+def test_kernels_without_a_spectrum_are_refused(kernel, message, scheme):
+    with pytest.raises(TypeError, match=r"(?i)kernel must be stationary, or Softmax\(scale=1.0\); got .*" + message):
+        draw(kernel, 4, 2, scheme=scheme)
+
+
+def test_arguments_out_of_range_are_refused():
+    for bad in (0, -1):
+        with pytest.raises(ValueError, match=f"n_frequencies must be an integer >= 1; got {bad}"):
+            draw(Gaussian(), bad, 2)
+        with pytest.raises(ValueError, match=f"dim must be an integer >= 1; got {bad}"):
+            draw(Gaussian(), 2, bad)
+    for bad in (2.0, True, "2", None):
+        with pytest.raises(TypeError, match="n_frequencies must be an integer"):
+            draw(Gaussian(), bad, 2)
+        with pytest.raises(TypeError, match="dim must be an integer"):
+            draw(Gaussian(), 2, bad)
+    with pytest.raises(ValueError, match="scheme must be one of iid, orthogonal, .*; got 'orf'"):
+        draw(Gaussian(), 2, 2, scheme="orf")
+    with pytest.raises(TypeError, match="rng must be a non-negative integer"):
+        draw(Gaussian(), 2, 2, rng="0")
+    with pytest.raises(ValueError, match=r"lengthscale must be a number or an array of shape \(2,\)"):
+        draw(Gaussian([1.0, 2.0, 3.0]), 2, 2)
+    with pytest.raises(ValueError, match="W must be small enough"):
+        draw(Gaussian(), 10**9, 10**6)
+
+
+def test_schemes_that_need_more_frequencies_say_how_many():
+    with pytest.raises(ValueError, match=r"n_frequencies must be at least 2\*\*9 for scheme='gauss_hermite'; got 511"):
+        draw(Gaussian(), 511, 10, scheme="gauss_hermite")
+    with pytest.raises(ValueError, match=r"at least 2\*\*99999 for .* each of the 100000 axes"):
+        draw(Gaussian(), 5, 100_000, scheme="gauss_hermite")
+    with pytest.raises(ValueError, match="n_frequencies must be at least dim = 5 for scheme='moment_matched'; got 4"):
+        draw(Gaussian(), 4, 5, scheme="moment_matched")
+    with pytest.raises(ValueError, match="dim must be at most 21201; got 21202. There are no more axes of a Sobol"):
+        draw(Gaussian(), 4, 21_202, scheme="sobol")
+
+
+def test_a_lengthscale_with_a_gradient_or_near_zero_is_refused():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(ValueError, match="lengthscale must be without gradient .* pass X / lengthscale"):
+        draw(Gaussian(torch.tensor(1.0, requires_grad=True)), 2, 2)
+    W = draw(Gaussian(torch.tensor([1.0, 2.0])), 3, 2, rng=0)
+    np.testing.assert_array_equal(np.asarray(W), np.asarray(draw(Gaussian([1.0, 2.0]), 3, 2, rng=0)))
+    for scheme in ("iid", "orthogonal", "fastfood", "gauss_hermite"):
+        with pytest.raises(ValueError, match="W must be within the range of its dtype .* Raise the lengthscale"):
+            draw(Gaussian(5e-324), 4, 2, scheme=scheme, rng=0)
+
+
+def test_bad_data_are_refused_by_project(xp):
+    W = draw(Gaussian(), 4, 2, rng=0)
+    bad = {
+        r"X must be a 2-D array .* got shape \(2,\)": [1.0, 2.0],
+        r"X and W must be equal in their number of features; got shapes \(1, 3\) and \(4, 2\)": [[1.0, 2.0, 3.0]],
+        r"X must be finite; got 1 NaN .* index \(0, 1\)": [[1.0, np.nan]],
+        r"X must be finite; got 1 NaN .* index \(0, 0\)": [[np.inf, 1.0]],
+        "X must be real; got dtype complex128": [[1j, 1.0]],
+        r"X must be non-empty .* got shape \(0, 2\)": np.empty((0, 2)),
+    }
+    for message, X in bad.items():
+        with pytest.raises(ValueError, match=message):
+            W.project(xp(X))
+
+
+@pytest.mark.parametrize(("scheme", "structured"), [("iid", False), ("fastfood", True)])
+def test_a_product_that_overflows_is_refused(scheme, structured, xp, monkeypatch):
+    W = small(scheme, monkeypatch, structured)
+    with pytest.raises(ValueError, match="X Wᵀ must be within the range of its dtype .*; got an overflow"):
+        W.project(xp(np.full((2, 5), 3e38), "float32"))
+
+
+def test_what_is_no_matrix_of_frequencies_is_refused():
+    with pytest.raises(ValueError, match="rows must be a 2-D array"):
+        Frequencies([1.0, 2.0], "by hand", False)
+    with pytest.raises(ValueError, match="rows must be finite"):
+        Frequencies([[np.nan]], "by hand", False)
+    with pytest.raises(ValueError, match=r"weights must be of shape \(1,\), one entry for each row of W"):
+        Frequencies([[1.0]], "by hand", False, weights=[0.5, 0.5])
