@@ -1,0 +1,361 @@
+"""Draws from a density p that is only known point by point: rejection and importance sampling.
+
+Both draw from a proposal q instead, and correct for it by the ratio ρ(x) = p(x) / q(x).
+
+Rejection (von Neumann 1951, "Various techniques used in connection with random digits"; Owen 2013, "Monte Carlo theory,
+methods and examples", chapter 4): if ρ <= M everywhere, keep x with probability ρ(x) / M. What is kept has the law p
+exactly; it is the share 1/M of what was proposed if p and q are normalised, in general the share ∫p / (M ∫q).
+
+Importance (Owen 2013, sections 9.1 to 9.3): E_p f ≈ Σ_i a_i f(x_i) with a_i = ρ(x_i) / Σ_j ρ(x_j), in which constants
+of p and q cancel. By the delta method its standard error is about (Σ_i a_i² (f(x_i) - mean)²)^(1/2), as if there were
+1 / Σ_i a_i² draws from p. If E_q ρ² is infinite, that formula is worthless: it returns small numbers all the same.
+
+>>> target, cauchy = lambda x: -abs(x[:, 0]), lambda x: -np.log1p(x[:, 0] ** 2)  # exp(-|x|) and 1 / (1 + x²)
+>>> draw = lambda rng, n: rng.standard_cauchy((n, 1))
+>>> rejection(target, 1000, sample=draw, proposal_log_density=cauchy, log_bound=0.0, rng=0)
+Rejection(accept_rate=0.6553, n_proposed=1526, largest_log_ratio=-0.0006203)
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from companion import _arrays, _checks, _refusals
+from companion._arrays import Seed
+
+__all__ = ["Estimate", "Importance", "Rejection", "importance", "importance_reference", "rejection"]
+__all__ += ["rejection_reference"]
+
+LogDensity = Callable[[np.ndarray], Any]  # (n, d) to (n,)
+Sample = Callable[[np.random.Generator, int], Any]  # a generator and n to (n, d)
+
+_LARGEST_BATCH = 2**16
+
+
+@dataclass(frozen=True, eq=False)
+class Rejection:
+    """Draws that passed rejection, and how many did not.
+
+    Parameters
+    ----------
+    draws : ndarray of shape (n, d)
+        Independent draws from the density.
+    accept_rate : float
+        n / n_proposed.
+    n_proposed : int
+        Proposals up to the last draw that was kept.
+    largest_log_ratio : float
+        The largest log p - log q that was met. If it stays far below ``log_bound``, a smaller bound may do.
+    """
+
+    draws: np.ndarray
+    accept_rate: float
+    n_proposed: int
+    largest_log_ratio: float
+
+    def __repr__(self) -> str:
+        rate, largest = f"{self.accept_rate:.4g}", f"{self.largest_log_ratio:.4g}"
+        return f"Rejection(accept_rate={rate}, n_proposed={self.n_proposed}, largest_log_ratio={largest})"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimate with its error.
+
+    Parameters
+    ----------
+    mean : float or ndarray of shape (t,)
+    standard_error : float or ndarray of shape (t,)
+        Estimated from the same draws.
+    """
+
+    mean: Any
+    standard_error: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Importance:
+    """Draws from a proposal with the weights that turn them into draws from the density.
+
+    Parameters
+    ----------
+    draws : ndarray of shape (n, d)
+        Independent draws from the proposal.
+    log_weights : ndarray of shape (n,)
+        Logarithms of weights that sum to 1; -inf where the density is zero.
+    log_mean_ratio : float
+        log (1/n) Σ_i p(x_i) / q(x_i): estimates log ∫p / ∫q, so it is about 0 if both are normalised.
+    ess : float
+        Effective sample size 1 / Σ_i a_i², from 1 to n.
+    largest_weight : float
+        From 1/n to 1. Where one draw carries much of the sum, the next such draw will change the answer.
+    """
+
+    draws: np.ndarray
+    log_weights: np.ndarray
+    log_mean_ratio: float
+    ess: float
+    largest_weight: float
+
+    def __repr__(self) -> str:
+        numbers = f"ess={self.ess:.4g} of {len(self.draws)}, largest_weight={self.largest_weight:.2g}"
+        return f"Importance({numbers}, log_mean_ratio={self.log_mean_ratio:.4g})"
+
+    def estimate(self, values: Any, *, self_normalised: bool = True) -> Estimate:
+        """The average under the density of a function whose values at the draws are given.
+
+        Parameters
+        ----------
+        values : array of shape (n,) or (n, t)
+            Values at ``draws``, one column per function.
+        self_normalised : bool
+            True divides by the sum of the ratios: needs no constants of p and q, and has a bias of order 1/n. False
+            divides by n: unbiased, but right only if p and q are both normalised.
+
+        Returns
+        -------
+        Estimate
+            With the standard error of the delta method, or that of a mean of n terms.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If values are not finite real numbers, one row per draw, or the result is out of range.
+
+        Examples
+        --------
+        >>> uniform = lambda x: np.zeros(len(x))
+        >>> linear = importance(lambda x: np.log(2 * x[:, 0]), 10_000, sample=lambda rng, n: rng.random((n, 1)),
+        ...                     proposal_log_density=uniform, rng=0)  # the density 2x on [0, 1], of mean 2/3
+        >>> estimate = linear.estimate(linear.draws[:, 0])
+        >>> round(estimate.mean, 2), round(estimate.standard_error, 4)
+        (0.67, 0.0024)
+        """
+        values, _ = _arrays.host_data("values", values, ndim=(1, 2))
+        _checks.same_length("values", values.shape, "draws", self.draws.shape)
+        n, weights = len(values), np.exp(self.log_weights)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = weights @ values
+            error = np.sqrt(weights**2 @ (values - mean) ** 2)
+            if not self_normalised:
+                terms = (n * np.exp(self.log_mean_ratio) * weights * values.T).T  # (n,) or (n, t)
+                mean, error = terms.mean(axis=0), terms.std(axis=0, ddof=1) / np.sqrt(n)
+        if not (np.isfinite(mean).all() and np.isfinite(error).all()):
+            _checks.no_overflow("the estimate", float(np.finfo(float).max), "Scale values, or the densities, down.")
+        return Estimate(float(mean), float(error)) if values.ndim == 1 else Estimate(mean, error)
+
+
+def rejection_reference(
+    log_density: LogDensity,
+    proposal_log_density: LogDensity,
+    log_bound: float,
+    proposals: np.ndarray,
+    uniforms: np.ndarray,
+) -> np.ndarray:
+    """Keep proposal i if the i-th uniform number is below p / (M q), straight from the definition.
+
+    Parameters
+    ----------
+    log_density, proposal_log_density : callable
+        log p and log q, from points of shape (n, d) to shape (n,).
+    log_bound : float
+        log M, where p <= M q.
+    proposals : ndarray of shape (n, d)
+        Draws from q.
+    uniforms : ndarray of shape (n,)
+        Uniform draws from [0, 1).
+
+    Returns
+    -------
+    ndarray of shape (kept, d)
+
+    Examples
+    --------
+    >>> points, level = np.array([[1.0], [2.0]]), lambda x: np.log(0.5) * np.ones(len(x))
+    >>> rejection_reference(level, lambda x: np.zeros(len(x)), 0.0, points, np.array([0.4, 0.6]))
+    array([[1.]])
+    """
+    log_ratio = log_density(proposals) - proposal_log_density(proposals)  # (n,)
+    return proposals[uniforms < np.exp(log_ratio - log_bound)]
+
+
+def importance_reference(
+    log_density: LogDensity, proposal_log_density: LogDensity, draws: np.ndarray, values: np.ndarray
+) -> tuple[float, float, float]:
+    """The self-normalised average, its standard error and the effective sample size, straight from the formulas.
+
+    Parameters
+    ----------
+    log_density, proposal_log_density : callable
+        log p and log q, each up to a constant, from points of shape (n, d) to shape (n,).
+    draws : ndarray of shape (n, d)
+        Draws from q.
+    values : ndarray of shape (n,)
+        What is to be averaged under p, at the draws.
+
+    Returns
+    -------
+    (float, float, float)
+        Σ_i a_i f_i, (Σ_i a_i² (f_i - mean)²)^(1/2) and 1 / Σ_i a_i² with the weights a_i = ρ_i / Σ_j ρ_j.
+
+    Examples
+    --------
+    >>> flat = lambda x: np.zeros(len(x))
+    >>> importance_reference(flat, flat, np.zeros((4, 1)), np.array([1.0, 1.0, 3.0, 3.0]))
+    (2.0, 0.5, 4.0)
+    """
+    ratio = np.exp(log_density(draws) - proposal_log_density(draws))  # (n,)
+    weights = ratio / np.sum(ratio)
+    mean = np.sum(weights * values)
+    error = np.sqrt(np.sum(weights**2 * (values - mean) ** 2))
+    return float(mean), float(error), float(1 / np.sum(weights**2))
+
+
+def rejection(
+    log_density: LogDensity,
+    n_draws: int,
+    *,
+    sample: Sample,
+    proposal_log_density: LogDensity,
+    log_bound: float,
+    max_proposals: int = 10_000_000,
+    rng: Seed = None,
+) -> Rejection:
+    """Independent draws from a density p, out of proposals from q, if p <= M q everywhere.
+
+    Parameters
+    ----------
+    log_density : callable
+        log p, up to a constant: maps points of shape (n, d) to shape (n,); -inf outside the support.
+    n_draws : int
+        How many to keep.
+    sample : callable
+        ``sample(rng, n)`` draws n proposals from q, of shape (n, d), with the generator that it is given.
+    proposal_log_density : callable
+        log q, up to a constant.
+    log_bound : float
+        log M, for p and q with these same constants. It must hold everywhere: only points that are met can be checked.
+    max_proposals : int
+        Give up after so many.
+    rng : int, numpy.random.Generator or None
+        Seed of the draws.
+
+    Returns
+    -------
+    Rejection
+        The draws, float64, with the rate and number of proposals.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a proposal has a log ratio above the bound (by more than rounding), ``max_proposals`` are not enough, a
+        callable returns something of a wrong shape or type, NaN or infinity (but log p may be -inf), or a parameter is
+        out of range.
+
+    Notes
+    -----
+    Page: ``random-features/monte-carlo``. Slow twin: ``rejection_reference``.
+
+    Examples
+    --------
+    >>> half = rejection(lambda x: np.where(x[:, 0] < 0.5, 0.0, -np.inf), 3, sample=lambda rng, n: rng.random((n, 1)),
+    ...                  proposal_log_density=lambda x: np.zeros(len(x)), log_bound=0.0, rng=0)
+    >>> half.draws.max() < 0.5
+    np.True_
+    """
+    _checks.integer("n_draws", n_draws, minimum=1)
+    _checks.integer("max_proposals", max_proposals, minimum=1)
+    _refusals.number("log_bound", log_bound)
+    random = _arrays.generator(rng, "mcmc.rejection")
+    kept, n_kept, n_proposed, largest = [], 0, 0, -np.inf
+    while n_kept < n_draws:
+        size = min(max(n_draws, n_proposed), _LARGEST_BATCH, max_proposals - n_proposed)
+        if size == 0:
+            _refusals.few_accepted(n_kept, n_draws, n_proposed, largest - log_bound)
+        points, log_ratio = _proposals(random, size, log_density, sample, proposal_log_density)
+        _refusals.log_bound("log_bound", log_bound, log_ratio, points)
+        accepted = np.flatnonzero(log_ratio - log_bound > -random.standard_exponential(size))[: n_draws - n_kept]
+        kept.append(points[accepted])
+        n_kept, largest = n_kept + len(accepted), max(largest, float(log_ratio.max()))
+        n_proposed += size if n_kept < n_draws else int(accepted[-1]) + 1
+    return Rejection(np.concatenate(kept), n_draws / n_proposed, n_proposed, largest)
+
+
+def importance(
+    log_density: LogDensity,
+    n_draws: int,
+    *,
+    sample: Sample,
+    proposal_log_density: LogDensity,
+    rng: Seed = None,
+) -> Importance:
+    """Draws from a proposal q, weighted so that their averages are those of a density p.
+
+    Parameters
+    ----------
+    log_density : callable
+        log p, up to a constant: maps points of shape (n, d) to shape (n,); -inf outside the support.
+    n_draws : int
+        At least 2.
+    sample : callable
+        ``sample(rng, n)`` draws n points from q, of shape (n, d), with the generator that it is given.
+    proposal_log_density : callable
+        log q, up to a constant. q must be positive wherever p is, and its tails no lighter than those of p.
+    rng : int, numpy.random.Generator or None
+        Seed of the draws.
+
+    Returns
+    -------
+    Importance
+        Draws and log weights, float64, with effective sample size and largest weight; ``estimate`` averages.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If every draw has density zero, a callable returns something of a wrong shape or type, NaN or infinity (but
+        log p may be -inf), or n_draws is out of range.
+
+    Notes
+    -----
+    Page: ``random-features/monte-carlo``. Slow twin: ``importance_reference``.
+
+    Examples
+    --------
+    >>> log_normal = lambda x, scale: -(x[:, 0] ** 2) / (2 * scale**2)
+    >>> wide = lambda rng, n: 2 * rng.standard_normal((n, 1))
+    >>> importance(lambda x: log_normal(x, 1.0), 10_000, sample=wide,
+    ...            proposal_log_density=lambda x: log_normal(x, 2.0), rng=0)
+    Importance(ess=6633 of 10000, largest_weight=0.0002, log_mean_ratio=-0.686)
+    """
+    _checks.integer("n_draws", n_draws, minimum=2)
+    random = _arrays.generator(rng, "mcmc.importance")
+    points, log_ratio = _proposals(random, n_draws, log_density, sample, proposal_log_density)
+    largest = float(log_ratio.max())
+    if largest == -np.inf:
+        _refusals.no_weight("log_density(x)", n_draws)
+    log_sum = largest + float(np.log(np.sum(np.exp(log_ratio - largest))))
+    log_weights = log_ratio - log_sum
+    ess = float(1 / np.sum(np.exp(2 * log_weights)))
+    return Importance(points, log_weights, log_sum - np.log(n_draws), ess, float(np.exp(largest - log_sum)))
+
+
+def _proposals(
+    random: np.random.Generator, n: int, log_density: LogDensity, sample: Sample, proposal_log_density: LogDensity
+) -> tuple[np.ndarray, np.ndarray]:
+    """n points from the proposal and their log p - log q, both checked."""
+    points, _ = _arrays.host_data("sample(rng, n)", sample(random, n))
+    points = points.astype(np.float64, copy=False)
+    _refusals.n_rows("sample(rng, n)", points.shape, n)
+    log_p = _log_values("log_density(x)", log_density(points), points)
+    log_q = _log_values("proposal_log_density(x)", proposal_log_density(points), points)
+    _checks.finite("proposal_log_density(x), where sample drew x,", np.isfinite(log_q))
+    return points, log_p - log_q
+
+
+def _log_values(name: str, values: Any, points: np.ndarray) -> np.ndarray:
+    _arrays.require_host(name, values)
+    values = np.asarray(values)
+    _refusals.log_values(name, values, points)
+    return values.astype(np.float64)

@@ -1,0 +1,406 @@
+"""Feature maps against their formulas, and their errors against integrals that know nothing of the closed forms."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.special import jv
+from scipy.stats import cauchy, chi2
+
+from companion import _arrays, _trigonometry, datasets, features
+from companion.features import (
+    draw_grids,
+    draw_offsets,
+    features_needed,
+    fourier,
+    fourier_offset,
+    fourier_offset_reference,
+    fourier_reference,
+    random_binning,
+    random_binning_reference,
+    standard_error,
+)
+from companion.frequencies import draw
+from companion.kernels import Cauchy, ExponentialPower, Gaussian, Laplacian, Matern, Polynomial, Softmax
+
+SHAPES = [(1, 1, 1), (3, 2, 5), (127, 3, 4), (128, 3, 7), (129, 3, 8), (300, 64, 33), (2, 3, 20_000)]
+each_shape = pytest.mark.parametrize(("n", "d", "m"), SHAPES, ids=lambda value: str(value))
+
+
+def weighted():
+    return draw(Gaussian(), 12, dim=2, scheme="gauss_hermite")
+
+
+def numbers(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def bernstein(variance, n):
+    """|mean - expectation| of n independent variables within [-1, 1] exceeds this with a probability below 1e-8."""
+    log = math.log(2e8)
+    return math.sqrt(2 * variance * log / n) + 4 * log / (3 * n)
+
+
+# cosines and sines
+
+ANGLES = {
+    "small": np.linspace(-7.0, 7.0, 40_001),
+    "large": np.random.default_rng(0).uniform(-51_000, 51_000, 40_000),
+    "halfway-between-angles-of-the-table": np.arange(-9000, 9000, 3) * (np.pi / 4096),
+    "tiny": np.array([0.0, -0.0, 5e-324, -1e-300, 1e-8, -1e-8]),
+    "beyond-the-reduction": np.array([51_000.1, -6e4, 1e8, 0.5]),
+}
+
+
+@pytest.mark.parametrize("t", ANGLES.values(), ids=ANGLES.keys())
+def test_cosine_and_sine_are_right_to_the_last_digits(t):
+    t = t[:, None] * np.ones(3)
+    cosine, sine = np.empty_like(t), np.empty_like(t)
+    _trigonometry.cos_sin(t, cosine, sine, _trigonometry.workspace(t))
+    assert np.abs(cosine - np.cos(t)).max() <= 3e-16  # NumPy's own error included
+    assert np.abs(sine - np.sin(t)).max() <= 3e-16
+    assert np.abs(cosine**2 + sine**2 - 1).max() <= 1e-15
+
+
+# maps against their formulas
+
+
+@each_shape
+def test_pairs_equal_the_reference(n, d, m, xp, dtype, close):
+    X, W = numbers(n, d), numbers(m, d, seed=1)
+    X = X.astype(dtype).astype(float)  # so that the reference sees the same samples
+    W = W.astype(dtype).astype(float)
+    phi = fourier(xp(X, dtype), xp(W, dtype))
+    assert str(phi.dtype).endswith(dtype)
+    close(xp.numpy(phi), fourier_reference(X, W))
+
+
+@each_shape
+def test_offset_features_equal_the_reference(n, d, m, xp, dtype, close):
+    X, W, offset = numbers(n, d), numbers(m, d, seed=1), draw_offsets(m, rng=0)
+    X, W, offset = (A.astype(dtype).astype(float) for A in (X, W, offset))
+    phi = fourier_offset(xp(X, dtype), xp(W, dtype), xp(offset, dtype))
+    close(xp.numpy(phi), fourier_offset_reference(X, W, offset))
+
+
+def test_parameters_follow_the_data(xp, dtype, close):
+    X, W, offset = numbers(5, 2), numbers(7, 2, seed=1), draw_offsets(7, rng=0)
+    same = [fourier(xp(X, dtype), W), fourier_offset(xp(X, dtype), W, offset)]
+    for phi, expected in zip(same, (fourier_reference(X, W), fourier_offset_reference(X, W, offset)), strict=True):
+        assert type(phi) is type(xp(X, dtype)) and str(phi.dtype).endswith(dtype)
+        close(xp.numpy(phi), expected)
+
+
+def test_weights_are_those_of_the_frequencies(xp, dtype, close):
+    X = numbers(5, 2)
+    W, weights = np.asarray(weighted()), weighted().weights
+    phi = xp.numpy(fourier(xp(X, dtype), weighted()))
+    close(phi @ phi.T, np.array([[weights @ np.cos(W @ (x - y)) for y in X] for x in X]))
+    offsets = 2 * np.pi * np.arange(3)[:, None] / 3 * np.ones(len(W))
+    products = [(p := xp.numpy(fourier_offset(xp(X, dtype), weighted(), b))) @ p.T for b in offsets]
+    close(np.mean(products, axis=0), phi @ phi.T)
+
+
+@pytest.mark.parametrize("scheme", ["orthogonal", "fastfood", "gauss_hermite"])
+def test_every_point_has_norm_one(scheme, dtype, close):
+    W = draw(Gaussian(0.3), 50, dim=3, scheme=scheme, rng=0)
+    close(np.sum(fourier(numbers(40, 3).astype(dtype), W) ** 2, axis=1), np.ones(40))
+
+
+def test_three_equally_spaced_offsets_average_to_the_cosines():
+    X, W = numbers(6, 2), numbers(9, 2, seed=1)
+    first = draw_offsets(9, rng=0)
+    products = [(phi := fourier_offset(X, W, first + shift)) @ phi.T for shift in 2 * np.pi * np.arange(3) / 3]
+    np.testing.assert_allclose(np.mean(products, axis=0), features.cosine_average_reference(X, X, W), atol=1e-14)
+
+
+def test_gradients_pass_to_samples_frequencies_and_offsets():
+    import torch
+
+    X, W, offset = (torch.from_numpy(a).requires_grad_() for a in (numbers(3, 2), numbers(4, 2, seed=1), numbers(4)))
+    assert torch.autograd.gradcheck(fourier, (X, W))
+    assert torch.autograd.gradcheck(fourier_offset, (X, W, offset))
+    assert torch.autograd.gradcheck(lambda x: fourier(x, weighted()), (X,))
+    assert torch.autograd.gradcheck(lambda x: fourier(x, draw(Gaussian(), 4, 2, scheme="fastfood", rng=0)), (X,))
+
+
+def test_data_far_away_keep_their_angles(xp):
+    X, W = numbers(4, 2).astype(np.float32) + np.float32(4000.0), numbers(64, 2, seed=1) * 10
+    got, exact = xp.numpy(fourier(xp(X), W)), fourier_reference(X.astype(float), W)
+    assert got.dtype == np.float32 and np.abs(got - exact).max() * 8 < 1e-6
+    plain = np.cos(X @ W.astype(np.float32).T) / 8
+    assert np.abs(plain - exact[:, :64]).max() * 8 > 1e-3
+
+
+def test_half_precision_is_computed_in_float32(xp):
+    if xp.name == "array-api-strict":
+        pytest.skip("array-api-strict has no float16")
+    X, W = numbers(5, 2).astype(np.float16), numbers(6, 2)
+    phi = xp.numpy(fourier(xp(X), W))
+    assert phi.dtype == np.float16
+    np.testing.assert_array_equal(phi, fourier(X.astype(np.float32), W).astype(np.float16))
+
+
+def test_read_only_and_strided_arrays_and_frames():
+    import pandas as pd
+
+    X, W = numbers(10, 6), numbers(4, 3, seed=1)
+    np.testing.assert_array_equal(fourier(X[::2, ::2], W), fourier(X[::2, ::2].copy(), W))
+    np.testing.assert_array_equal(fourier(pd.DataFrame(X[:, :3]), W.tolist()), fourier(X[:, :3].copy(), W))
+
+
+# errors
+
+PROFILES = {
+    "gaussian": (Gaussian(), lambda g: quad(lambda w: g(w) * np.exp(-w * w / 2) / np.sqrt(2 * np.pi), -40, 40)[0]),
+    "laplacian": (Laplacian(), lambda g: _over_cauchy(g)),
+    "exponential": (Matern(0.5), lambda g: _over_cauchy(g)),
+}
+
+
+def _over_cauchy(g):
+    u = (np.arange(1_000_000) + 0.5) / 1_000_000
+    return float(np.mean(g(cauchy.ppf(u))))
+
+
+@pytest.mark.parametrize(("kernel", "mean"), PROFILES.values(), ids=PROFILES.keys())
+@pytest.mark.parametrize("r", [0.1, 0.7, 2.0])
+def test_the_error_of_one_frequency_is_the_spread_over_its_law(kernel, mean, r):
+    k = kernel([[0.0]], [[r]]).item()
+    pair = mean(lambda w: (np.cos(w * r) - k) ** 2)
+    assert standard_error(kernel, [[0.3]], [[0.3 + r]], n_frequencies=1).item() ** 2 == pytest.approx(pair, rel=2e-4)
+
+
+@pytest.mark.parametrize("r", [0.1, 0.7, 2.0])
+def test_the_error_of_one_offset_cosine_is_the_spread_over_both_laws(r):
+    k, mean = np.exp(-r * r / 2), PROFILES["gaussian"][1]
+    offsets = 2 * np.pi * np.arange(5) / 5  # exact for cosines of up to 4b
+    spread = [mean(lambda w, b=b: (2 * np.cos(w * 0.3 + b) * np.cos(w * (0.3 + r) + b) - k) ** 2) for b in offsets]
+    error = standard_error(Gaussian(), [[0.3]], [[0.3 + r]], n_frequencies=1, feature_map="fourier_offset").item()
+    assert error**2 == pytest.approx(np.mean(spread), rel=1e-9)
+
+
+def _pair_of_orthogonal_rows(z, d):
+    """E cos⟨ω_1, δ⟩ cos⟨ω_2, δ⟩ = E j(z |ω_1 + ω_2|) for the Fourier transform j of the uniform law on the sphere."""
+
+    def sphere(t):
+        return math.gamma(d / 2) * (2 / t) ** (d / 2 - 1) * jv(d / 2 - 1, t)
+
+    low, high = chi2.ppf([1e-14, 1 - 1e-14], 2 * d)
+    return quad(lambda s: sphere(z * math.sqrt(s)) * chi2.pdf(s, 2 * d), low, high, limit=400, epsabs=1e-12)[0]
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 8, 64])
+@pytest.mark.parametrize("z", [0.2, 1.0, 3.0])
+def test_the_error_of_orthogonal_rows_is_their_covariance_over_the_blocks(d, z):
+    m, y = 2 * d + 1, np.zeros((1, d))
+    y[0, 0] = 2.0 * z
+    blocks = [d, d, 1]
+    one = (1 - np.exp(-(z**2))) ** 2 / 2
+    covariance = _pair_of_orthogonal_rows(z, d) - np.exp(-(z**2)) if d > 1 else 0.0
+    expected = sum(b * one + b * (b - 1) * covariance for b in blocks) / m**2
+    got = standard_error(Gaussian(2.0), np.zeros((1, d)), y, n_frequencies=m, scheme="orthogonal").item()
+    assert got**2 == pytest.approx(expected, rel=1e-6, abs=1e-12)
+
+
+def test_the_diagonal_of_pairs_has_no_error_and_that_of_offsets_has():
+    X = numbers(5, 3)
+    assert not standard_error(Gaussian(), X, n_frequencies=8).diagonal().any()
+    assert not standard_error(Gaussian(), X, n_frequencies=8, scheme="orthogonal").diagonal().any()
+    np.testing.assert_allclose(
+        standard_error(Gaussian(), X, n_frequencies=8, feature_map="fourier_offset").diagonal(), 0.25
+    )
+
+
+KERNELS = [Gaussian([0.5, 2.0]), Laplacian([0.5, 2.0]), Matern(1.5), Matern(0.7), Cauchy(0.5), ExponentialPower(0.5)]
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=repr)
+@pytest.mark.parametrize("name", features.MAPS)
+def test_independent_frequencies_stay_inside_the_error(kernel, name):
+    X, m = np.array([[0.0, 0.0], [0.1, -0.1], [0.5, 0.3], [1.0, 2.0], [-3.0, 1.0]]), 40_000
+    arguments = (draw_offsets(m, rng=1),) if name == "fourier_offset" else ()
+    phi = features.MAPS[name](X, draw(kernel, m, 2, scheme="iid", rng=1), *arguments)
+    error = standard_error(kernel, X, n_frequencies=m, feature_map=name)
+    bound = np.vectorize(bernstein)(error**2 * m, m)  # 25 entries, 12 cases: false alarm below 3e-6 * 1e-0
+    bound += (name == "fourier_offset") * bernstein(0, m)  # values up to 2 in size
+    assert np.all(np.abs(phi @ phi.T - kernel(X)) <= bound + 1e-12)
+
+
+def test_the_same_seed_for_data_and_frequencies_leaves_them_independent():
+    X = np.random.default_rng(7).standard_normal((30, 30))
+    W = np.asarray(draw(Gaussian(), 30, 30, scheme="iid", rng=7))
+    assert not np.isin(W.round(6), X.round(6)).any()
+    phi, exact = fourier(X, draw(Gaussian(), 4000, 30, scheme="iid", rng=7)), Gaussian()(X)
+    bound = np.vectorize(bernstein)(standard_error(Gaussian(), X, n_frequencies=1) ** 2, 4000)
+    assert np.all(np.abs(phi @ phi.T - exact) <= bound + 1e-12)
+    assert not np.isin(draw_offsets(30, rng=7), 2 * np.pi * np.random.default_rng(7).random(900)).any()
+
+
+@pytest.mark.parametrize("name", features.MAPS)
+@pytest.mark.parametrize("kernel", [Gaussian(3.0), Cauchy(), ExponentialPower(0.5), Laplacian([1.0, 3.0])], ids=repr)
+def test_features_needed_are_enough_and_two_fewer_are_not(kernel, name):
+    D = features_needed(kernel, 0.03, feature_map=name)
+    columns = features.COLUMNS[name]
+    r = np.geomspace(1e-3, 1e15, 20_001)[:, None] * np.array([[1.0, 0.0]][:1])
+    worst = [
+        standard_error(kernel, np.zeros((1, 2)), r, n_frequencies=m, feature_map=name).max()
+        for m in (D // columns, D // columns - 1)
+    ]
+    assert worst[0] <= 0.03 + 1e-9 and worst[1] > 0.03 - 1e-6
+    X = np.array([[0.0, 0.0], [0.5, 0.0]])
+    some = features_needed(kernel, 0.03, X=X, feature_map=name)
+    assert some <= D and standard_error(kernel, X, n_frequencies=some // columns, feature_map=name).max() <= 0.03
+
+
+def test_a_heavy_tail_needs_a_few_more_than_one_over_the_error_squared():
+    assert features_needed(Gaussian(), 0.05) == 400
+    assert 400 < features_needed(Cauchy(), 0.05) <= 430
+
+
+# random binning
+
+
+def test_cells_are_those_of_the_grids():
+    X, grids = numbers(40, 2), draw_grids(Laplacian([0.5, 2.0]), 50, dim=2, n_buckets=2**20, rng=0)
+    Z = random_binning(X, grids)
+    assert Z.shape == (40, 50 * 2**20) and np.all(np.diff(Z.indptr) == 50) and Z.dtype == np.float64
+    expected = random_binning_reference(X, X, grids.pitch, grids.offset)
+    np.testing.assert_allclose((Z @ Z.T).toarray(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("lengthscale", [0.7, [0.5, 2.0]], ids=["one", "per-feature"])
+def test_grids_keep_two_points_together_as_often_as_the_kernel_says(lengthscale):
+    kernel, X, n_grids = Laplacian(lengthscale), np.array([[0.0, 0.0], [0.05, 0.1], [0.5, 0.3], [1.0, -1.0]]), 40_000
+    grids = draw_grids(kernel, n_grids, dim=2, rng=3)
+    got, k = random_binning_reference(X, X, grids.pitch, grids.offset), kernel(X)
+    bound = np.vectorize(bernstein)(k * (1 - k), n_grids)
+    assert np.all(np.abs(got - k) <= bound)
+
+
+def test_few_cells_share_a_bucket():
+    grids = draw_grids(Laplacian(), 20, dim=2, n_buckets=2**12, rng=0)
+    X = numbers(200, 2) * 100  # hardly two points in one cell
+    Z = random_binning(X, grids)
+    excess = (Z @ Z.T).toarray() - random_binning_reference(X, X, grids.pitch, grids.offset)
+    assert excess.min() >= -1e-12 and excess.mean() <= 2 * 2 / 2**12
+
+
+def test_binning_keeps_the_dtype_of_the_data():
+    assert (
+        random_binning(numbers(3, 1).astype(np.float32), draw_grids(Laplacian(), 2, dim=1, rng=0)).dtype == np.float32
+    )
+
+
+# refusals
+
+X = numbers(4, 3)
+W = numbers(5, 3, seed=1)
+
+
+def spoiled(A):
+    A = A.copy()
+    A[0, 1] = np.nan
+    return A
+
+
+BAD = {
+    "nan": (lambda: fourier(spoiled(X), W), "X must be finite"),
+    "nan-frequencies": (lambda: fourier(X, spoiled(W)), "W must be finite"),
+    "1-d": (lambda: fourier(X[0], W), "X must be a 2-D array"),
+    "features": (
+        lambda: fourier(X[:, :2], W),
+        r"X and W must be equal in their number of features; got shapes \(4, 2\)",
+    ),
+    "drawn-for-others": (lambda: fourier(X[:, :2], draw(Gaussian(), 5, 3, rng=0)), "X and W must be equal"),
+    "offsets": (
+        lambda: fourier_offset(X, W, np.zeros(4)),
+        r"offset must be of shape \(5,\), one entry for each row of W",
+    ),
+    "offset-2-d": (lambda: fourier_offset(X, W, np.zeros((5, 1))), "offset must be a 1-D array"),
+    "far-away": (lambda: fourier(X + 1e15, W), "X must be so small that its angles .* Centre or scale X"),
+    "far-away-offset": (lambda: fourier_offset(X + 1e15, W, np.zeros(5)), "X must be so small"),
+    "no-frequencies": (lambda: standard_error(Gaussian(), X, n_frequencies=0), "n_frequencies must be an integer >= 1"),
+    "scheme": (
+        lambda: standard_error(Gaussian(), X, n_frequencies=2, scheme="sobol"),
+        "scheme must be one of iid, ortho",
+    ),
+    "map": (lambda: standard_error(Gaussian(), X, n_frequencies=2, feature_map="cos"), "feature_map must be one of"),
+    "error": (lambda: features_needed(Gaussian(), 0.0), "error must be a positive finite number"),
+    "grids-dim": (
+        lambda: random_binning(X, draw_grids(Laplacian(), 2, dim=2, rng=0)),
+        "X and grids must be equal in their number of features",
+    ),
+    "buckets": (lambda: draw_grids(Laplacian(), 2, dim=2, n_buckets=100), "n_buckets must be a power of 2; got 100"),
+    "binning-far-away": (
+        lambda: random_binning(X * 1e20, draw_grids(Laplacian(), 2, dim=3, rng=0)),
+        r"X must be within 2\*\*53 cells of the origin",
+    ),
+    "no-offsets": (lambda: draw_offsets(0), "n_frequencies must be an integer >= 1"),
+}
+
+
+@pytest.mark.parametrize(("call", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_input_is_refused_in_one_sentence(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+WRONG_KERNEL = {
+    "binning": (lambda: draw_grids(Gaussian(), 2, dim=1), r"Random binning is for kernels.Laplacian.*; got Gaussian"),
+    "error": (lambda: standard_error(Polynomial(), X, n_frequencies=2), "An exact error is for a stationary kernel"),
+    "softmax": (lambda: features_needed(Softmax(), 0.1), "An exact error is for a stationary kernel; got Softmax"),
+    "orthogonal": (
+        lambda: standard_error(Matern(), X, n_frequencies=2, scheme="orthogonal"),
+        "orthogonal scheme's exact error is for kernels.Gaussian with 'fourier'; got Matern",
+    ),
+    "orthogonal-offset": (
+        lambda: standard_error(Gaussian(), X, n_frequencies=2, scheme="orthogonal", feature_map="fourier_offset"),
+        "orthogonal scheme's exact error is for kernels.Gaussian with 'fourier'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "message"), WRONG_KERNEL.values(), ids=WRONG_KERNEL.keys())
+def test_kernels_without_the_law_are_refused(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+def test_features_that_do_not_fit_are_refused_before_they_are_made(monkeypatch):
+    monkeypatch.setattr(_arrays, "memory", lambda x: 1000)
+    with pytest.raises(ValueError, match=r"features must be small enough .* Transform X in blocks of rows"):
+        fourier(np.zeros((100, 3)), W)
+
+
+def test_tensors_are_refused_by_binning():
+    import torch
+
+    with pytest.raises(TypeError, match="X must be a NumPy array"):
+        random_binning(torch.zeros(2, 1), draw_grids(Laplacian(), 2, dim=1, rng=0))
+
+
+def test_other_devices_follow_the_data():
+    import torch
+
+    phi = fourier(torch.zeros(2, 3, device="meta"), W)
+    assert phi.device.type == "meta" and phi.shape == (2, 10)
+
+
+@pytest.mark.parametrize("scheme", ["iid", "fastfood"])
+def test_every_backend_gives_the_same_features(scheme, xp, dtype, close):
+    samples = numbers(9, 6).astype(dtype)
+    frequencies = draw(Gaussian(2.0), 10, 6, scheme=scheme, rng=0)
+    close(
+        xp.numpy(fourier(xp(samples), frequencies)), fourier_reference(samples.astype(float), np.asarray(frequencies))
+    )
+
+
+def test_moons_need_few_features_where_the_grid_is_fine():
+    points, _ = datasets.moons(300, rng=0)
+    W = draw(Gaussian(1.0), 128, 2, scheme="gauss_hermite")
+    phi, K = fourier(points, W), Gaussian(1.0)(points)
+    assert phi.shape[1] == 256 and np.linalg.norm(phi @ phi.T - K) <= 1e-6 * np.linalg.norm(
+        K
+    )  # 5e-6 with the whole grid of 16 × 16
