@@ -13,7 +13,8 @@ array([[1., 1.],
 
 from importlib.metadata import PackageNotFoundError, version
 
-__all__ = ["kernels", "svm", "estimators", "datasets", "plotting", "figures_kernels", "show"]
+__all__ = ["kernels", "mcmc", "frequencies", "features", "svm", "estimators"]
+__all__ += ["datasets", "plotting", "figures_kernels", "figures_features", "figures_frequencies", "show"]
 
 try:
     __version__ = version("kernels-to-performers")

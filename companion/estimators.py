@@ -1,6 +1,7 @@
 """The functions of the course as scikit-learn estimators: they clone, sit in pipelines and are searched over.
 
-Both are kernel machines f(x) = Σ_i a_i k(x, x_i) + b; ``svm`` finds the a_i and says how exact they are.
+``RandomFeatures`` turns samples into features with ⟨φ(x), φ(y)⟩ ≈ k(x, y), by ``frequencies`` and ``features``. The
+others are kernel machines f(x) = Σ_i a_i k(x, x_i) + b; ``svm`` finds the a_i and says how exact they are.
 
 Classification between classes r < s solves the dual of ``svm.solve_dual``; f_rs(x) > 0 means class s. More than two
 classes are decided one against one (Knerr, Personnaz & Dreyfus 1990, "Single-layer learning revisited"; Hsu & Lin 2002,
@@ -24,20 +25,27 @@ from itertools import combinations
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    RegressorMixin,
+    TransformerMixin,
+    clone,
+)
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from companion import _arrays, _checks, svm
-from companion.kernels import Gaussian, Kernel
+from companion import _arrays, _checks, _refusals, features, frequencies, svm
+from companion.kernels import Gaussian, Kernel, Stationary
 
-__all__ = ["DualSVC", "KernelRidge"]
+__all__ = ["DualSVC", "KernelRidge", "RandomFeatures"]
 
 
-class _KernelMachine(BaseEstimator):
-    """What the estimators share: reading data, and the kernel between new samples and those that were kept."""
+class _WithKernel(BaseEstimator):
+    """What the estimators share: reading data, the default kernel, and the kernel between new samples and kept ones."""
 
     kernel: Any
 
@@ -63,12 +71,15 @@ class _KernelMachine(BaseEstimator):
     def _gram_of(self, X: np.ndarray) -> np.ndarray:
         """K between the training samples; sets ``kernel_``."""
         known = self.kernel is None or isinstance(self.kernel, Kernel) or self._is_precomputed()
-        _checks.kernel("kernel", self.kernel, known)
+        _refusals.kernel("kernel", self.kernel, known)
         if self._is_precomputed():
             self.kernel_ = "precomputed"
             return X
-        self.kernel_ = Gaussian(_lengthscale(X)) if self.kernel is None else clone(self.kernel)
+        self.kernel_ = self._kernel_or_default(X)
         return self.kernel_(X)
+
+    def _kernel_or_default(self, X: np.ndarray) -> Kernel:
+        return Gaussian(_lengthscale(X)) if self.kernel is None else clone(self.kernel)
 
     def _keep(self, X: np.ndarray, kept: np.ndarray | slice) -> np.ndarray | None:
         """The training samples that predictions need; a precomputed kernel needs their indices only."""
@@ -80,7 +91,7 @@ class _KernelMachine(BaseEstimator):
         return X[:, kept] if samples is None else self.kernel_(X, samples)
 
 
-class DualSVC(ClassifierMixin, _KernelMachine):
+class DualSVC(ClassifierMixin, _WithKernel):
     """The support vector machine through its dual, for two or more classes, with a certificate for each pair.
 
     Parameters
@@ -165,7 +176,7 @@ class DualSVC(ClassifierMixin, _KernelMachine):
         X, y = self._read(X, y=y)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
-        _checks.classes("y", self.classes_)
+        _refusals.classes("y", self.classes_)
         K = self._gram_of(X)
         K = svm._kernel_matrix(K, K.dtype)
         pairs = list(combinations(range(len(self.classes_)), 2))
@@ -232,14 +243,14 @@ class DualSVC(ClassifierMixin, _KernelMachine):
         worst = int(self.gap_.argmax())
         first, second = (self.classes_.tolist()[c] for c in pairs[worst])
         count = int(np.sum(self.gap_ > self.tol))
-        reason = _checks.not_converged(self.gap_[worst], self.tol, self.n_iter_[worst], self.max_iter, self.C)
+        reason = _refusals.not_converged(self.gap_[worst], self.tol, self.n_iter_[worst], self.max_iter, self.C)
         message = (
             f"{count} of {len(pairs)} pairs of classes did not converge, worst {first!r} against {second!r}. {reason}"
         )
         warnings.warn(message, ConvergenceWarning, stacklevel=3)
 
 
-class KernelRidge(RegressorMixin, _KernelMachine):
+class KernelRidge(RegressorMixin, _WithKernel):
     """Kernel ridge regression, for one output or several.
 
     Parameters
@@ -329,6 +340,126 @@ class KernelRidge(RegressorMixin, _KernelMachine):
         """
         check_is_fitted(self)
         return self._gram(X, self.X_fit_, slice(None)) @ self.dual_coef_
+
+
+class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _WithKernel):
+    """Random features of a stationary kernel: linear methods on them are kernel methods at the cost of n × D.
+
+    Parameters
+    ----------
+    kernel : Kernel or None
+        A stationary kernel such as ``companion.kernels.Gaussian(2.0)``, whose parameters are then searched as
+        ``kernel__lengthscale``; None: the Gaussian that ``DualSVC`` takes, scikit-learn's ``gamma="scale"``.
+    n_components : int
+        Feature columns D. ``feature_map="fourier"`` has two for each frequency, so an odd number is rounded up; the
+        scheme "gauss_hermite", whose grids have sizes of their own, may give fewer.
+    scheme : str or None
+        How frequencies are drawn, a name in ``frequencies.SCHEMES``; None: orthogonal for kernels with an isotropic
+        spectrum, iid for others.
+    feature_map : {"fourier", "fourier_offset"}
+        What is done with the projections, a name in ``features.MAPS``.
+    random_state : int, numpy.random.RandomState, numpy.random.Generator or None
+        Seed; an integer gives frequencies that are independent of any data drawn with the same integer.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Columns of X; ``feature_names_in_`` holds their names if X was a data frame.
+    kernel_ : Kernel
+        The kernel that is estimated.
+    frequencies_ : Frequencies
+        The frequencies, drawn without a look at X but for the default kernel.
+    offset_ : ndarray of shape (n_components,), or None
+        Offsets of ``fourier_offset``.
+
+    Notes
+    -----
+    Page: ``random-features/random-fourier-features``.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import RidgeClassifier
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from companion.datasets import moons
+    >>> X, y = moons(200, rng=0)
+    >>> model = make_pipeline(RandomFeatures(Gaussian(0.5), random_state=0), RidgeClassifier()).fit(X, y)
+    >>> model.score(X, y) > 0.9
+    True
+    """
+
+    def __init__(
+        self,
+        kernel: Any = None,
+        n_components: int = 100,
+        scheme: str | None = None,
+        feature_map: str = "fourier",
+        random_state: Any = None,
+    ) -> None:
+        self.kernel = kernel
+        self.n_components = n_components
+        self.scheme = scheme
+        self.feature_map = feature_map
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Draw the frequencies for the number of columns of X.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            Samples: a NumPy array, a list of lists or a data frame.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        RandomFeatures
+            This estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X is no finite dense real matrix, the kernel is not stationary, the scheme does not draw for it, or a
+            parameter is out of range.
+        """
+        possible = self.kernel is None or isinstance(self.kernel, Stationary)
+        _checks.only_for("RandomFeatures", self.kernel, possible, "a stationary kernel or None")
+        _checks.known("feature_map", self.feature_map, list(features.MAPS))
+        _checks.integer("n_components", self.n_components, minimum=1)
+        X = self._read(X)
+        self.kernel_ = self._kernel_or_default(X)
+        n_frequencies = -(-self.n_components // features.COLUMNS[self.feature_map])
+        self.frequencies_ = frequencies.draw(
+            self.kernel_, n_frequencies, X.shape[1], scheme=self.scheme, rng=self.random_state
+        )
+        drawn = self.frequencies_.shape[0]
+        offsets = self.feature_map == "fourier_offset"
+        self.offset_ = features.draw_offsets(drawn, rng=self.random_state) if offsets else None
+        self._n_features_out = drawn * features.COLUMNS[self.feature_map]
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """The features of samples.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n, D)
+            In the dtype of X, float32 or float64.
+        """
+        check_is_fitted(self)
+        X = self._read(X, reset=False)
+        arguments = (self.frequencies_,) if self.offset_ is None else (self.frequencies_, self.offset_)
+        return features.MAPS[self.feature_map](X, *arguments)
 
 
 def _lengthscale(X: np.ndarray) -> float:

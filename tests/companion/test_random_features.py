@@ -1,0 +1,136 @@
+"""RandomFeatures against scikit-learn: its checks, its tools, its RBFSampler, and the inputs that must be refused."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.kernel_approximation import RBFSampler
+from sklearn.linear_model import RidgeClassifier
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from companion import datasets, features, frequencies
+from companion.estimators import RandomFeatures
+from companion.kernels import Gaussian, Laplacian, Matern, Polynomial, Softmax
+
+EXCEPTIONS = {}  # checks of scikit-learn that we do not pass: none
+CHECKED = [
+    RandomFeatures(),
+    RandomFeatures(Laplacian(2.0), feature_map="fourier_offset"),
+    RandomFeatures(Matern(), scheme="fastfood"),
+    RandomFeatures(Gaussian(2.0), scheme="sobol"),
+]
+
+
+@parametrize_with_checks(CHECKED, expected_failed_checks=lambda _: EXCEPTIONS)
+def test_scikit_learn_s_checks(estimator, check):
+    check(estimator)
+
+
+def cloud(n=60, d=3, dtype="float64"):
+    return np.random.default_rng(0).standard_normal((n, d)).astype(dtype)
+
+
+def test_features_are_those_of_the_functions(dtype):
+    X, kernel = cloud(dtype=dtype), Gaussian(2.0)
+    model = RandomFeatures(kernel, n_components=64, random_state=3).fit(X)
+    W = frequencies.draw(kernel, 32, 3, rng=3)
+    assert model.transform(X).dtype == dtype
+    np.testing.assert_array_equal(model.transform(X), features.fourier(X, W))
+    model = RandomFeatures(kernel, n_components=64, feature_map="fourier_offset", scheme="iid", random_state=3).fit(X)
+    W, offset = frequencies.draw(kernel, 64, 3, scheme="iid", rng=3), features.draw_offsets(64, rng=3)
+    np.testing.assert_array_equal(model.transform(X), features.fourier_offset(X, W, offset))
+
+
+@pytest.mark.parametrize("scheme", [None, *frequencies.SCHEMES])
+def test_every_scheme_can_be_named(scheme):
+    model = RandomFeatures(Gaussian(2.0), n_components=100, scheme=scheme, random_state=0)
+    Z = model.fit_transform(cloud())
+    names = model.get_feature_names_out()
+    assert Z.shape == (60, len(names)) and names[0] == "randomfeatures0"
+    assert Z.shape[1] == 100
+
+
+def test_the_default_kernel_is_scikit_learn_s_scale():
+    X = cloud() * [1.0, 5.0, 0.1]
+    model = RandomFeatures(n_components=20_000, random_state=0).fit(X)
+    K = rbf_kernel(X, gamma=1 / (3 * X.var()))
+    np.testing.assert_allclose(model.kernel_(X), K, atol=1e-12)
+    Z = model.transform(X)
+    bound = 6.5 * features.standard_error(model.kernel_, X, n_frequencies=10_000)
+    assert np.all(np.abs(Z @ Z.T - K) <= bound + 1e-9)
+
+
+def test_four_times_fewer_features_than_rbf_sampler():
+    X, kernel = cloud(300, 64), Gaussian(8.0)
+    K = kernel(X)
+
+    def error(model):
+        Z = model.fit_transform(X)
+        return np.linalg.norm(Z @ Z.T - K) / np.linalg.norm(K)
+
+    ours = [error(RandomFeatures(kernel, 1024, random_state=seed)) for seed in range(5)]
+    peer = [error(RBFSampler(gamma=1 / 128, n_components=1024, random_state=seed)) for seed in range(5)]
+    assert np.median(ours) <= 0.55 * np.median(peer)  # .52 with more samples and seeds
+
+
+def test_a_grid_is_searched_over_the_kernel():
+    X, y = datasets.moons(300, rng=0)
+    pipeline = make_pipeline(RandomFeatures(Gaussian(), 128, random_state=0), RidgeClassifier(alpha=1e-3))
+    grid = {"randomfeatures__kernel__lengthscale": [0.3, 1.0, 30.0], "randomfeatures__scheme": ["iid", "sobol"]}
+    search = GridSearchCV(pipeline, grid, error_score="raise").fit(X, y)
+    assert search.best_params_["randomfeatures__kernel__lengthscale"] < 30
+    assert search.best_estimator_[0].kernel_.lengthscale == search.best_params_["randomfeatures__kernel__lengthscale"]
+    assert search.score(X, y) > 0.85
+
+
+def test_an_odd_number_of_columns_is_rounded_up():
+    assert RandomFeatures(n_components=7, random_state=0).fit_transform(cloud()).shape == (60, 8)
+    assert RandomFeatures(n_components=7, feature_map="fourier_offset").fit_transform(cloud()).shape == (60, 7)
+
+
+def test_seeds():
+    X = cloud()
+    first, again, other = (RandomFeatures(random_state=seed).fit_transform(X) for seed in (0, 0, 1))
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert not np.array_equal(*(RandomFeatures().fit_transform(X) for _ in range(2)))
+    state = np.random.RandomState(0)
+    assert not np.array_equal(*(RandomFeatures(random_state=state).fit_transform(X) for _ in range(2)))
+    model = RandomFeatures(random_state=0).fit(X)
+    assert np.array_equal(clone(model).fit_transform(X), model.transform(X))
+
+
+def test_the_kernel_that_was_given_is_not_touched():
+    kernel = Gaussian(2.0)
+    model = RandomFeatures(kernel).fit(cloud())
+    assert model.kernel is kernel and model.kernel_ is not kernel
+    kernel.set_params(lengthscale=5.0)
+    assert model.kernel_.lengthscale == 2.0
+
+
+REFUSED = {
+    "kernel-name": (RandomFeatures("rbf"), TypeError, "RandomFeatures is for a stationary kernel or None; got 'rbf'"),
+    "precomputed": (RandomFeatures("precomputed"), TypeError, "RandomFeatures is for a stationary kernel or None"),
+    "polynomial": (RandomFeatures(Polynomial()), TypeError, "RandomFeatures is for a stationary kernel or None"),
+    "softmax": (RandomFeatures(Softmax()), TypeError, "RandomFeatures is for a stationary kernel or None; got Softmax"),
+    "scheme": (RandomFeatures(scheme="qmc"), ValueError, "scheme must be one of iid, orthogonal"),
+    "map": (RandomFeatures(feature_map="cos"), ValueError, "feature_map must be one of fourier, fourier_offset"),
+    "columns": (RandomFeatures(n_components=0), ValueError, "n_components must be an integer >= 1"),
+    "columns-float": (RandomFeatures(n_components=2.0), TypeError, "n_components must be an integer >= 1"),
+    "orthogonal-laplacian": (RandomFeatures(Laplacian(), scheme="orthogonal"), (TypeError, ValueError), "isotropic"),
+}
+
+
+@pytest.mark.parametrize(("model", "error", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_has_no_features_is_refused(model, error, message):
+    with pytest.raises(error, match=message):
+        model.fit(cloud())
+
+
+def test_transform_needs_a_fit_and_the_same_columns():
+    with pytest.raises(NotFittedError):
+        RandomFeatures().transform(cloud())
+    with pytest.raises(ValueError, match="X has 2 features, but RandomFeatures is expecting 3"):
+        RandomFeatures().fit(cloud()).transform(cloud(d=2))
