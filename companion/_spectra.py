@@ -256,10 +256,8 @@ def log_bessel(order: float, r: np.ndarray) -> np.ndarray:
     """log(r^order K_order(r)) for order >= 0, without overflow; finite at r = 0 unless order = 0."""
     if order > 20:
         return _log_bessel_of_large_order(order, r)
-    low, c = 1e-8 if order >= 1 else 0.0, np.clip(r, 1e-300, 1e8)  # constant to rounding below low
-    log_kve = (
-        np.log(kve(order, c)) - np.log(np.maximum(r, c) / c) / 2
-    )  # K_order(r) e^r is proportional to 1 / √r above c
+    low, c = 1e-8 if order >= 1 else 0.0, np.clip(r, 1e-300, 1e8)  # below low r^order K_order is constant to rounding,
+    log_kve = np.log(kve(order, c)) - np.log(np.maximum(r, c) / c) / 2  # above c K_order(r) e^r is a constant / √r
     at_zero = gammaln(order) + (order - 1) * math.log(2)
     return np.where(r > low, log_kve - r + order * np.log(np.maximum(r, c)), at_zero)
 
@@ -286,8 +284,8 @@ def log_stable(A: float, h: float, log_x: np.ndarray) -> np.ndarray:
 
     Its Mellin transform is M(s) = Γ(s) E S^(s-h) = Γ(s) Γ(1 + (h-s)/A) / Γ(1 + h-s), by ∫ t^(u-1) exp(-t^A) dt =
     Γ(u) E S^-u. The poles of M give a series in x from the left and one in x^-A from the right, convergent or
-    asymptotic; where neither is accurate, M(s) x^-s is integrated along a vertical line. The relative error is about
-    1e-13, and 1e-15 / (1 - A) where that is more: there a Gaussian hides a tail of the mass 1 - A.
+    asymptotic; where neither is accurate, M(s) x^-s is integrated along a vertical line. The error is about
+    1e-13 of the larger of the logarithm and 1, or 1e-15 / (1 - A): near A = 1 a Gaussian hides a tail of mass 1 - A.
     """
     blocks = np.split(log_x, range(1024, len(log_x), 1024))
     return np.concatenate([_log_stable(A, h, block) for block in blocks])
@@ -312,10 +310,8 @@ def _poles_on_the_left(A: float, h: float, log_x: np.ndarray) -> np.ndarray:
 
 def _poles_on_the_right(A: float, h: float, log_x: np.ndarray, k: np.ndarray) -> np.ndarray:
     """log(A/π sin(πA) Γ(h + kA) Γ(kA) / Γ(k) x^(-h-kA)), which times sin(πk(1-A)) / sin(πA) is minus a residue."""
-    powers = -(h + k * A) * log_x[:, None]  # (n, len(k))
-    return (
-        powers + gammaln(h + k * A) + gammaln(k * A) - gammaln(k) + math.log(A / math.pi * math.sin(math.pi * (1 - A)))
-    )
+    powers = math.log(A / math.pi * math.sin(math.pi * (1 - A))) - (h + k * A) * log_x[:, None]  # (n, len(k))
+    return powers + gammaln(h + k * A) + gammaln(k * A) - gammaln(k)
 
 
 def _log_sum(log_terms: np.ndarray, factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
