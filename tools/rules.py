@@ -32,7 +32,8 @@ IMPORTS |= {"collections", "dataclasses", "functools", "importlib", "itertools",
 GLOBAL_DRAW = re.compile(
     r"(np|numpy)\.random\.(?!default_rng|Generator|SeedSequence)|torch\.(rand|normal|bernoulli|multinomial|manual_seed)"
 )
-RANDOM = {"datasets.moons", "datasets.rings", "datasets.wave"}
+RANDOM = {"datasets.moons", "datasets.rings", "datasets.wave", "mcmc.rejection", "mcmc.importance"}
+RANDOM |= {"frequencies.draw", "features.draw_offsets", "features.draw_grids"}
 PREFIX = {"exercise-start": "ex", "math": "eq", "figure": "fig", "prf:definition": "def"}
 FRONT_MATTER = {"question", "objectives", "requires", "assumes", "track", "minutes"}
 BOOTSTRAP = (
