@@ -312,14 +312,15 @@ def torch_distances(Z: Array, V: Array, p: int) -> Array | None:
 
 
 def torch_cos_sin(X: Array) -> Callable[..., None] | None:
-    """A function that writes cos(t) and sin(t) into NumPy arrays with torch, for float64 tensors; None for others."""
+    """For float64 tensors a function that writes a·cos(t) and a·sin(t) into NumPy arrays with torch; None for others."""
     if not _is_torch_host(X) or _dtype_name(X) != "float64":
         return None
     torch = sys.modules["torch"]
 
-    def write(t: np.ndarray, cosine: np.ndarray, sine: np.ndarray, work: np.ndarray) -> None:
+    def write(t: np.ndarray, cosine: np.ndarray, sine: np.ndarray, amplitude: np.ndarray) -> None:
         for function, out in ((torch.cos, cosine), (torch.sin, sine)):
             function(torch.from_numpy(t), out=torch.from_numpy(out))
+            out *= amplitude
 
     return write
 

@@ -137,7 +137,7 @@ def averages_of_cosines(delta: np.ndarray, panels: dict[str, tuple[np.ndarray, n
     """
     fig, axes = plt.subplots(1, len(panels), figsize=WIDE, sharey=True, layout="constrained")
     for ax, (name, (waves, limit, error)) in zip(axes, panels.items(), strict=True):
-        ax.plot(delta, waves[:, :4], color=PALETTE["muted"], alpha=0.6, linewidth=0.7)
+        ax.plot(delta, waves[:, :3], color=PALETTE["muted"], alpha=0.6, linewidth=0.8)
         ax.fill_between(delta, limit - 2 * error, limit + 2 * error, color=PALETTE["muted"], alpha=0.35, linewidth=0)
         ax.plot(delta, waves.mean(axis=1), color=PALETTE["blue"])
         ax.plot(delta, limit, "--", color=PALETTE["ink"], linewidth=1.0)

@@ -25,9 +25,10 @@ def inner_products(frequencies: dict[str, np.ndarray], k: np.ndarray, errors: di
         The same names to estimates minus k.
     """
     fig, axes = plt.subplots(1, 3, figsize=WIDE, layout="constrained", width_ratios=(1, 1, 1.3))
-    largest = max(np.abs(W @ W.T).max() for W in frequencies.values())
+    limit = 0.6 * max(np.abs(W @ W.T).max() for W in frequencies.values())
     for ax, (name, W) in zip(axes, frequencies.items(), strict=False):
-        plotting.matrix(ax, W @ W.T, f"{name}, $WW^{{\\top}}$", limit=0.6 * largest)
+        plotting.matrix(ax, W @ W.T, f"{name}, $WW^{{\\top}}$", limit=limit)
+        ax.images[0].set(cmap=plotting.DIVERGING.reversed(), clim=(-limit, limit))
         ax.set_aspect("equal")
     for (name, error), colour, marker in zip(errors.items(), ("blue", "rust"), "o^", strict=True):
         axes[2].plot(k, error, marker, markersize=3, markeredgewidth=0, color=PALETTE[colour], label=name)

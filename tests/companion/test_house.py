@@ -17,7 +17,7 @@ import companion
 ROOT = Path(__file__).resolve().parents[2]
 LEAVES = ["datasets", "plotting", "figures_kernels", "figures_features", "figures_frequencies", "show"]
 ORDER = [
-    *"_checks _refusals _arrays checkpoint _trigonometry _distances _spectra _gram kernels".split(),
+    *"_checks _refusals _arrays checkpoint _distances _spectra _gram kernels".split(),
     *"mcmc _hadamard frequencies features svm lowrank attention estimators nn".split(),
     *LEAVES,
 ]
