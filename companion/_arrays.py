@@ -312,7 +312,7 @@ def torch_distances(Z: Array, V: Array, p: int) -> Array | None:
 
 
 def torch_cos_sin(X: Array) -> Callable[..., None] | None:
-    """For float64 tensors a function that writes a·cos(t) and a·sin(t) into NumPy arrays with torch; None for others."""
+    """For float64 tensors, torch's way to write a·cos(t) and a·sin(t) into NumPy arrays; None for others."""
     if not _is_torch_host(X) or _dtype_name(X) != "float64":
         return None
     torch = sys.modules["torch"]

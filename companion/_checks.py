@@ -153,10 +153,10 @@ def one_each(name: str, got: tuple[int, ...], name_w: str, w: tuple[int, ...]) -
         fail(name, f"of shape ({w[0]},), one entry for each row of {name_w}", f"shape {got}", "")
 
 
-def only_for(what: str, value: Any, possible: bool, expected: str) -> None:
+def only_for(what: str, value: Any, possible: bool, expected: str, fix: str = "") -> None:
     """Refuse a kernel for which something is not defined or not known."""
     if not possible:
-        raise TypeError(f"{what} is for {expected}; got {value!r}.")
+        raise TypeError(f"{what} is for {expected}; got {value!r}. {fix}".rstrip())
 
 
 def same_place(name_x: str, x: str, name_y: str, y: str, what: str) -> None:

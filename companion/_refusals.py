@@ -36,7 +36,15 @@ def cells(name: str, largest: float) -> None:
 def angles(name: str, largest: float) -> NoReturn:
     """Refuse data whose angles with the frequencies have lost their digits in float64."""
     got = f"an angle of {largest:.2g} radians, of which float64 rounds away more than 0.001"
-    fail(name, "so small that its angles with the frequencies keep their digits", got, f"Centre or scale {name}.")
+    fix = f"Centre or scale {name}, or take a smoother kernel, whose frequencies have a lighter tail."
+    fail(name, "so small that its angles with the frequencies keep their digits", got, fix)
+
+
+def weights(name: str, values: np.ndarray) -> None:
+    """Refuse weights of an average that are negative or do not sum to 1."""
+    if values.min() < 0 or abs(values.sum() - 1) > 1e-6:
+        got = f"smallest {values.min():.3g}, sum {values.sum():.9g}"
+        fail(name, "not negative, of sum 1", got, f"Divide by {name}.sum().")
 
 
 def indices(name: str, got: tuple[int, ...], values: np.ndarray | None, n: int) -> None:

@@ -28,6 +28,7 @@ import numpy as np
 from scipy.special import (
     betainccinv,
     betaincinv,
+    betaln,
     gammainccinv,
     gammaincinv,
     gammaln,
@@ -150,8 +151,9 @@ class Student(Mixture):
     def radius(self, U: np.ndarray, dim: int) -> np.ndarray:
         """√(d F) with F ~ F(d, 2 nu), from both tails of a beta law, so that no quantile loses its digits."""
         x, rest = betaincinv(dim / 2, self.nu, U[:, 0]), betainccinv(self.nu, dim / 2, U[:, 0])  # rest = 1 - x
+        log_rest = (np.log1p(-U[:, 0]) + math.log(self.nu) + betaln(self.nu, dim / 2)) / self.nu  # where it is small
         with np.errstate(divide="ignore", over="ignore"):
-            return np.minimum(np.sqrt(2 * self.nu * x / rest), LARGEST)
+            return np.minimum(np.sqrt(2 * self.nu * x / np.where(log_rest < -300, 0.0, rest)), LARGEST)
 
     def _log(self, r: np.ndarray, dim: int, power: int) -> np.ndarray:
         q = r / math.sqrt(2 * self.nu)
@@ -172,6 +174,8 @@ class GammaMixture(Mixture):
     def _log(self, r: np.ndarray, dim: int, power: int) -> np.ndarray:
         """The density is (2π)^(-d/2) 2^(1-beta) / Γ(beta) r^order K_order(r) with order = beta - d/2."""
         order = self.beta - dim / 2
+        if order > 30:
+            return xlogy(power, r) + _log_gamma_mixture(order, dim / 2, r)
         constant = -dim / 2 * math.log(2 * math.pi) + (1 - self.beta) * math.log(2) - gammaln(self.beta)
         return constant + log_bessel(abs(order), r) + xlogy(power + min(0.0, 2 * order), r)
 
@@ -254,19 +258,24 @@ def _stirling(x: float) -> float:
 
 def log_bessel(order: float, r: np.ndarray) -> np.ndarray:
     """log(r^order K_order(r)) for order >= 0, without overflow; finite at r = 0 unless order = 0."""
-    if order > 20:
-        return _log_bessel_of_large_order(order, r)
+    if order > 30:
+        return _log_gamma_mixture(order, 0.0, r) + gammaln(order) + (order - 1) * math.log(2)
     low, c = 1e-8 if order >= 1 else 0.0, np.clip(r, 1e-300, 1e8)  # below low r^order K_order is constant to rounding,
     log_kve = np.log(kve(order, c)) - np.log(np.maximum(r, c) / c) / 2  # above c K_order(r) e^r is a constant / √r
     at_zero = gammaln(order) + (order - 1) * math.log(2)
     return np.where(r > low, log_kve - r + order * np.log(np.maximum(r, c)), at_zero)
 
 
-def _log_bessel_of_large_order(order: float, r: np.ndarray) -> np.ndarray:
-    """By the uniform expansion of K_order(order z), exact to 2e-15 from 20 on (DLMF 10.41.4, 10.41.9)."""
-    q = np.hypot(1.0, r / order)
-    leading = order * (math.log(order) + np.log1p(q) - q) - np.log(q) / 2 + math.log(math.pi / (2 * order)) / 2
-    return leading + np.log(debye(order)(1 / q))
+def _log_gamma_mixture(order: float, h: float, r: np.ndarray) -> np.ndarray:
+    """log((2π)^-h 2^(1-beta) / Γ(beta) r^order K_order(r)) for beta = order + h, without differences of large numbers.
+
+    By the uniform expansion of K_order(order z), exact to 1e-15 from 30 on (DLMF 10.41.4, 10.41.9).
+    """
+    x = r / order
+    q = np.hypot(1.0, x)
+    s = x / (q + 1) * x  # q - 1
+    constant = -h * math.log(4 * math.pi * order) - _log_rising(order, h) - _stirling(order)
+    return constant + order * (np.log1p(s / 2) - s) - np.log(q) / 2 + np.log(debye(order)(1 / q))
 
 
 def debye(order: float) -> np.polynomial.Polynomial:

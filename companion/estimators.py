@@ -428,7 +428,10 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _WithKer
             parameter is out of range.
         """
         possible = self.kernel is None or isinstance(self.kernel, Stationary)
-        _checks.only_for("RandomFeatures", self.kernel, possible, "a stationary kernel or None")
+        fix = "For example companion.kernels.Gaussian(2.0); for a sum of kernels unite their features (FeatureUnion)."
+        _checks.only_for("RandomFeatures", self.kernel, possible, "a stationary kernel or None", fix)
+        if not isinstance(self.random_state, np.random.Generator | np.random.RandomState | None):
+            _checks.seed("random_state", self.random_state)
         _checks.known("feature_map", self.feature_map, list(features.MAPS))
         _checks.integer("n_components", self.n_components, minimum=1)
         X = self._read(X)

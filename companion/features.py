@@ -408,7 +408,7 @@ def standard_error(
     Returns
     -------
     ndarray of shape (n, l)
-        In float64; errors below 1e-8 are lost to rounding.
+        In float64; errors below 1e-7 are lost to rounding.
 
     Raises
     ------
@@ -429,7 +429,8 @@ def standard_error(
     _checks.known("feature_map", feature_map, list(MAPS))
     _checks.only_for("An exact error", kernel, isinstance(kernel, Stationary), "a stationary kernel")
     X, Y, _ = _arrays.data_pair(X, Y)
-    X, Y = (None if Z is None else _arrays.host(Z).astype(np.float64) for Z in (X, Y))
+    centre = _arrays.host(X)[0].astype(np.float64)  # only differences count, and near 0 they keep their digits
+    X, Y = (None if Z is None else _arrays.host(Z) - centre for Z in (X, Y))
     k, k2 = kernel(X, Y), kernel(2 * X, None if Y is None else 2 * Y)  # (n, l), (n, l)
     variance = _VARIANCE[feature_map](k, k2)  # of one frequency
     if scheme == "orthogonal":
@@ -463,7 +464,7 @@ def features_needed(kernel: Kernel, error: float, *, X: Any = None, feature_map:
     Raises
     ------
     TypeError, ValueError
-        As ``standard_error``, or if ``error`` is not positive.
+        As ``standard_error``, or if ``error`` is not a number from 1e-7 on.
 
     Notes
     -----
@@ -476,6 +477,8 @@ def features_needed(kernel: Kernel, error: float, *, X: Any = None, feature_map:
     (400, 400)
     """
     _checks.positive("error", np.asarray(error))
+    if error < 1e-7:
+        _checks.fail("error", "at least 1e-7", repr(error), "Rounding hides smaller ones: use the exact kernel.")
     if X is None:
         worst = _largest_error(kernel, feature_map)
     else:
@@ -519,10 +522,13 @@ def _angles_of_blocks(X: np.ndarray, W: Any) -> Callable[[np.ndarray], np.ndarra
     if isinstance(W, Frequencies) and W.structured:
         return lambda rows: _angles(rows, W)
     matrix = np.asarray(_arrays.host(W))
-    bound = np.prod([np.sqrt(np.max(np.sum(A.astype(np.float64) ** 2, axis=1))) for A in (X, matrix)])
+    with np.errstate(over="ignore"):
+        cast, angles = np.ascontiguousarray(matrix.T, X.dtype), np.empty((_ROWS, len(matrix)), X.dtype)
+        bound = np.prod([np.sqrt(np.max(np.sum(A.astype(np.float64) ** 2, axis=1))) for A in (X, matrix)])
+    if not np.isfinite(cast).all():
+        return lambda rows: np.remainder(_angles(rows.astype(np.float64), W), 2 * math.pi).astype(X.dtype)
     if not bound * np.finfo(X.dtype).eps <= _LARGEST_ANGLE_EPS:
         return lambda rows: _angles(rows, W)
-    cast, angles = np.ascontiguousarray(matrix.T, X.dtype), np.empty((_ROWS, len(matrix)), X.dtype)
     return lambda rows: np.matmul(rows, cast, out=angles[: len(rows)])
 
 
@@ -575,7 +581,7 @@ def _largest_error(kernel: Kernel, feature_map: str) -> float:
         distance = np.exp(np.reshape(log_distance, (-1, 1)))
         return standard_error(profile, [[0.0]], distance, n_frequencies=1, feature_map=feature_map)[0]
 
-    grid = np.linspace(-10.0, 30.0, 401)
+    grid = np.linspace(-150.0, 150.0, 3001)
     best = grid[np.argmax(error(grid))]
     near = minimize_scalar(lambda x: -error(x).item(), bounds=(best - 0.1, best + 0.1), method="bounded")
     return max(-float(near.fun), 0.5**0.5 if feature_map == "fourier" else 1.0)
@@ -585,6 +591,7 @@ def _orthogonal_covariance(kernel: Gaussian, X: np.ndarray, Y: np.ndarray | None
     """Of cos⟨ω_1, δ⟩ and cos⟨ω_2, δ⟩ for two rows of a block."""
     scale, d = kernel._host_lengthscale(X.shape[1]), X.shape[1]
     half = cdist(X / scale, (X if Y is None else Y) / scale, "sqeuclidean") / 2  # z²/2
+    half = np.minimum(half, 1e5)  # where both terms are 0 to rounding
     return hyp1f1(d, d / 2, -half) - np.exp(-2 * half)
 
 

@@ -218,6 +218,7 @@ def averages(delta: np.ndarray, exact: np.ndarray, estimates: dict[str, tuple[np
         ax.plot(delta, estimate, color=PALETTE[colour], label=label)
     ax.plot(delta, exact, "--", color=PALETTE["ink"], linewidth=1.3, label=r"$e^{-\delta^2/2}$")
     ax.set(xlabel=r"$\delta$", ylabel=r"average of $\cos(w\delta)$", xlim=(delta[0], delta[-1]))
+    ax.set_yticks((0, 0.5, 1))
     ax.legend(loc="upper right")
     return ax
 
@@ -264,7 +265,8 @@ def root_law(draws: np.ndarray, errors: np.ndarray, predicted: np.ndarray, other
         ax.loglog(draws, values, style, color=PALETTE["ink"], linewidth=1.3, label=f"predicted: {label}")
     for (label, values), colour, marker in zip(others.items(), ("rust", "teal"), "^s", strict=False):
         ax.loglog(draws, values, marker=marker, color=PALETTE[colour], label=label)
-    ax.set(xlabel="draws $m$", ylabel="error of the average", ylim=(3e-6, 10))
+    ax.set(xlabel="draws $m$", ylabel="error of the average", ylim=(3e-6, 5))
+    ax.minorticks_off()
     fig.legend(loc="outside upper center", ncols=2)
     return ax
 

@@ -214,7 +214,7 @@ def kernels_and_schemes(panels: dict[str, dict[str, dict[str, float]]]) -> Figur
     Parameters
     ----------
     panels : dict of str to dict of str to dict of str to float
-        Title to kernel to scheme to error; the first scheme is the prediction, drawn as a bar.
+        Title to kernel to scheme to error; the first scheme is the prediction, drawn as a stroke.
     """
     fig, axes = plt.subplots(1, len(panels), figsize=(WIDE[0], 3.1), sharey=True, layout="constrained")
     for ax, (title, rows) in zip(axes, panels.items(), strict=True):

@@ -28,7 +28,7 @@ import numpy as np
 from scipy.special import roots_hermitenorm
 from scipy.stats import qmc
 
-from companion import _arrays, _checks, _hadamard
+from companion import _arrays, _checks, _hadamard, _refusals
 from companion._arrays import Array, Seed
 from companion._hadamard import Hadamard, fastfood_reference, hadamard_reference, sorf_reference
 from companion._spectra import uniform
@@ -41,12 +41,14 @@ __all__ += ["sorf_reference"]
 
 _FASTFOOD_COST, _SORF_COST = 300, 400  # of a row, measured in multiplications of a plain matrix product
 _SOBOL_BITS = 30
+_HALTON_AXES = 2000
 _ANY = "use 'iid', 'sobol' or 'halton'"
 _ISOTROPIC = f"kernels whose spectrum is isotropic ({_ANY} for one that is a product of laws per feature)"
 _GAUSSIAN = f"the Gaussian kernel ('orthogonal' and 'fastfood' take every isotropic one; for any, {_ANY})"
 _ADVICE = {
     Sum: "Draw for each term and put their features side by side.",
-    Product: "W1 + W2, drawn for its factors, has its spectrum; the features of c * k are sqrt(c) times those of k.",
+    Product: "numpy.asarray(W1) + numpy.asarray(W2), drawn for its factors with different seeds, has its spectrum; the "
+    "features of c * k are sqrt(c) times those of k.",
     Constant: "Its one feature is sqrt(value): append that column.",
     Polynomial: "Its features are monomials, not waves: expand them, or use the exact kernel.",
     Precomputed: "A matrix of similarities has no frequencies: use it as it is, or factorise it.",
@@ -67,12 +69,12 @@ class Frequencies:
     unbiased : bool
         Whether every row has the spectral law of the kernel, so that the mean of the estimate is the kernel exactly.
     weights : ndarray of shape (m,), optional
-        The weights of the rows in the estimate, where they are not 1/m. They sum to 1.
+        The weights of the rows in the estimate, where they are not 1/m: not negative, of sum 1.
 
     Raises
     ------
     TypeError, ValueError
-        If ``rows`` is not a finite matrix, or ``weights`` has not one entry per row.
+        If ``rows`` is not a finite matrix, or ``weights`` are not such numbers, one for each row.
 
     Examples
     --------
@@ -89,10 +91,12 @@ class Frequencies:
 
     def __post_init__(self) -> None:
         if not self.structured:
-            object.__setattr__(self, "rows", _arrays.host_data("rows", self.rows)[0])
+            object.__setattr__(self, "rows", np.array(_arrays.host_data("rows", self.rows)[0], np.float64))
         if self.weights is not None:
-            object.__setattr__(self, "weights", _arrays.host_data("weights", self.weights, ndim=(1,))[0])
-            _checks.one_each("weights", self.weights.shape, "W", self.shape)
+            weights = np.array(_arrays.host_data("weights", self.weights, ndim=(1,))[0], np.float64)
+            _checks.one_each("weights", weights.shape, "W", self.shape)
+            _refusals.weights("weights", weights)
+            object.__setattr__(self, "weights", weights)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -475,8 +479,8 @@ def halton(kernel: Kernel, n_frequencies: int, dim: int, rng: Seed = None) -> Fr
     Returns
     -------
     Frequencies
-        Unbiased for every stationary kernel: each scrambled point is uniform. Any m will do. Drawing costs O(m d),
-        projecting m d multiplications per sample.
+        Unbiased for every stationary kernel: each scrambled point is uniform. Any m will do. Drawing costs O(m d), and
+        O(d² log d) for the permutations of digits; projecting m d multiplications per sample.
 
     Notes
     -----
@@ -491,6 +495,7 @@ def halton(kernel: Kernel, n_frequencies: int, dim: int, rng: Seed = None) -> Fr
     """
     kernel, m, d, rng = _checked("halton", kernel, n_frequencies, dim, rng)
     spectrum = kernel._spectrum()
+    _checks.at_most("dim", spectrum.uniforms(d), _HALTON_AXES, "Permuting digits takes too long: use 'sobol'.")
     U = qmc.Halton(spectrum.uniforms(d), rng=_child(rng)).random(m)
     return _for_lengthscale(kernel, "halton", spectrum.from_uniform(_inside(U), d))
 
@@ -537,7 +542,7 @@ def gauss_hermite(kernel: Kernel, n_frequencies: int, dim: int, rng: Seed = None
     Frequencies
         With weights. Deterministic, so biased, for the Gaussian only. Since cos⟨w, δ⟩ = cos⟨-w, δ⟩, half of the nodes
         are enough; of these the ``n_frequencies`` heaviest are kept, or all if there are fewer. Drawing costs at most
-        10⁶ products, projecting m d multiplications per sample.
+        a few million products, projecting m d multiplications per sample.
 
     Notes
     -----
@@ -658,6 +663,8 @@ def _inside(U: np.ndarray) -> np.ndarray:
 
 def _orthonormal_blocks(rng: np.random.Generator, n: int, dim: int) -> np.ndarray:
     """n directions: the columns of Haar matrices, the last one cut."""
+    shape, fix = (-(-n // dim) * dim, dim), "Use scheme='fastfood', or 'iid'."
+    _checks.fits_memory("Gaussian matrices for orthogonal directions", shape, 8, _arrays.memory(np.empty(0)), fix)
     G = rng.standard_normal((-(-n // dim), dim, dim))
     n_whole = n // dim
     parts = [_haar(G[:n_whole])] if n_whole else []

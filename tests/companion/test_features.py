@@ -203,6 +203,34 @@ def test_the_error_of_orthogonal_rows_is_their_covariance_over_the_blocks(d, z):
     assert got**2 == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
 
+def test_the_error_of_orthogonal_rows_counts_distances_in_lengthscales():
+    X, scale = numbers(6, 3), np.array([0.5, 2.0, 7.0])
+    stretched = standard_error(Gaussian(scale), X * scale, n_frequencies=5, scheme="orthogonal")
+    np.testing.assert_allclose(stretched, standard_error(Gaussian(), X, n_frequencies=5, scheme="orthogonal"), 1e-9)
+
+
+@pytest.mark.parametrize("far", [1e3, 1e9, 1e200])
+def test_far_apart_every_scheme_has_the_error_of_independent_cosines(far):
+    for scheme in ("iid", "orthogonal"):
+        error = standard_error(Gaussian(), [[0.0, 0.0]], [[far, 1.0]], n_frequencies=8, scheme=scheme)
+        assert error.item() == pytest.approx(0.25, rel=1e-12)
+
+
+def test_errors_are_float64_whatever_the_data():
+    X = np.float32([[0.0], [1e-3]])
+    error = standard_error(Gaussian(), X, n_frequencies=1)
+    assert error.dtype == np.float64 and np.array_equal(
+        error, standard_error(Gaussian(), X.astype(float), n_frequencies=1)
+    )
+
+
+def test_the_error_of_near_points_far_from_the_origin_keeps_its_digits():
+    here, there = np.array([[0.0], [2.0**-10]]), np.array([[1024.0], [1024.0 + 2.0**-10]])
+    for scheme in ("iid", "orthogonal"):
+        a, b = (standard_error(Gaussian(), X, n_frequencies=1, scheme=scheme) for X in (here, there))
+        np.testing.assert_array_equal(a, b)
+
+
 def test_the_diagonal_of_pairs_has_no_error_and_that_of_offsets_has():
     X = numbers(5, 3)
     assert not standard_error(Gaussian(), X, n_frequencies=8).diagonal().any()
@@ -234,7 +262,8 @@ def test_the_same_seed_for_data_and_frequencies_leaves_them_independent():
     phi, exact = fourier(X, draw(Gaussian(), 4000, 30, scheme="iid", rng=7)), Gaussian()(X)
     bound = np.vectorize(bernstein)(standard_error(Gaussian(), X, n_frequencies=1) ** 2, 4000)
     assert np.all(np.abs(phi @ phi.T - exact) <= bound + 1e-12)
-    assert not np.isin(draw_offsets(30, rng=7), 2 * np.pi * np.random.default_rng(7).random(900)).any()
+    streams = [np.random.default_rng(7), *(_arrays.generator(7, use) for use in ("data", "frequencies", "grids"))]
+    assert not any(np.isin(draw_offsets(30, rng=7), 2 * np.pi * stream.random(900)).any() for stream in streams)
 
 
 @pytest.mark.parametrize("name", features.MAPS)
@@ -256,6 +285,17 @@ def test_features_needed_are_enough_and_two_fewer_are_not(kernel, name):
 def test_a_heavy_tail_needs_a_few_more_than_one_over_the_error_squared():
     assert features_needed(Gaussian(), 0.05) == 400
     assert 400 < features_needed(Cauchy(), 0.05) <= 430
+
+
+@pytest.mark.parametrize("beta", [0.01, 0.02, 0.1])
+def test_the_features_of_a_slow_decay_are_those_of_its_power_law(beta):
+    a = 4.0**-beta  # k(2r) = a k(r) where r is large, and 1 + a k - 2 k² has the maximum 1 + a²/8
+    assert features_needed(Cauchy(beta), 1e-4) == pytest.approx((1 + a**2 / 8) / 1e-8, rel=1e-6)
+
+
+def test_frequencies_beyond_float32_are_not_lost():
+    X, W = np.float32([[1e-36], [2e-36]]), np.array([[1e39], [3e38]])
+    np.testing.assert_allclose(fourier(X, W), fourier(X.astype(float), W), rtol=0, atol=1e-6)
 
 
 # random binning
@@ -327,6 +367,7 @@ BAD = {
     ),
     "map": (lambda: standard_error(Gaussian(), X, n_frequencies=2, feature_map="cos"), "feature_map must be one of"),
     "error": (lambda: features_needed(Gaussian(), 0.0), "error must be a positive finite number"),
+    "error-below-rounding": (lambda: features_needed(Gaussian(), 1e-160), "error must be at least 1e-7; got 1e-160"),
     "grids-dim": (
         lambda: random_binning(X, draw_grids(Laplacian(), 2, dim=2, rng=0)),
         "X and grids must be equal in their number of features",

@@ -525,7 +525,7 @@ def test_schemes_for_the_gaussian_only(scheme, kernel):
 
 REFUSED = {
     "sum": (Gaussian() + Gaussian(2.0), "Draw for each term"),
-    "product": (2.0 * Gaussian(), "W1 . W2, drawn for its factors, has its spectrum"),
+    "product": (2.0 * Gaussian(), r"asarray\(W1\) . numpy.asarray\(W2\), drawn for its factors with different seeds"),
     "constant": (Constant(2.0), r"its one feature is sqrt\(value\)"),
     "polynomial": (Polynomial(2), "Its features are monomials"),
     "precomputed": (Precomputed(np.eye(2)), "A matrix of similarities has no frequencies"),
@@ -540,6 +540,17 @@ REFUSED = {
 def test_kernels_without_a_spectrum_are_refused(kernel, message, scheme):
     with pytest.raises(TypeError, match=r"(?i)kernel must be stationary, or Softmax\(scale=1.0\); got .*" + message):
         draw(kernel, 4, 2, scheme=scheme)
+
+
+def test_what_is_advised_for_a_product_is_right():
+    pair, m = np.array([[0.0, 0.0], [0.7, -0.4]]), 40_000
+    W = np.asarray(draw(Gaussian(), m, 2, scheme="iid", rng=0)) + np.asarray(
+        draw(Matern(1.5), m, 2, scheme="iid", rng=1)
+    )
+    kernel = Gaussian() * Matern(1.5)
+    assert abs(np.cos(W @ (pair[1] - pair[0])).mean() - kernel(pair)[0, 1]) <= math.sqrt(
+        2 * math.log(2e8) / m
+    )  # Hoeffding
 
 
 def test_arguments_out_of_range_are_refused():
@@ -614,3 +625,18 @@ def test_what_is_no_matrix_of_frequencies_is_refused():
         Frequencies([[np.nan]], "by hand", False)
     with pytest.raises(ValueError, match=r"weights must be of shape \(1,\), one entry for each row of W"):
         Frequencies([[1.0]], "by hand", False, weights=[0.5, 0.5])
+    for weights in ([1.5, -0.5], [0.5, 0.4]):
+        with pytest.raises(ValueError, match=r"weights must be not negative, of sum 1; .* Divide by weights.sum\(\)"):
+            Frequencies([[1.0], [2.0]], "by hand", False, weights=weights)
+
+
+def test_rows_given_by_hand_are_copied_to_float64():
+    rows = np.ones((1, 2), np.float32)
+    W = Frequencies(rows, "by hand", False)
+    rows[:] = 7
+    assert np.asarray(W).dtype == np.float64 and np.array_equal(W, [[1.0, 1.0]])
+
+
+def test_orthogonal_directions_that_do_not_fit_into_memory_are_refused_with_a_way_out():
+    with pytest.raises((MemoryError, ValueError), match="Gaussian matrices .* Use scheme='fastfood', or 'iid'"):
+        draw(Gaussian(), 1, 2_000_000, rng=0)

@@ -170,6 +170,27 @@ def test_the_density_of_cauchy_is_infinite_at_zero_from_d_equal_2_beta_on():
     assert np.isfinite(Cauchy(1.1).spectral_log_density([[0.0, 0.0]]))
 
 
+@pytest.mark.parametrize("beta", [1e8, 1e12, 1e16, 1e20])
+def test_cauchy_becomes_gaussian_without_loss_of_digits(beta):
+    W = np.array([[0.0, 0.0], [1.0, 0.5], [-3.0, 2.0]])
+    got = Cauchy(beta, np.sqrt(2 * beta)).spectral_log_density(W)
+    np.testing.assert_allclose(got, Gaussian().spectral_log_density(W), rtol=0, atol=1e-14 + 100 / beta)
+
+
+@pytest.mark.parametrize("beta", [31.5, 40.0, 1e3])
+@pytest.mark.parametrize("dim", [1, 2, 16])
+def test_cauchy_densities_of_large_order_are_those_of_their_gamma_mixture(beta, dim):
+    mixing, r = stats.gamma(beta), np.array([0.1, 1.0, 10.0])
+    low, high = mixing.ppf(1e-30), mixing.isf(1e-30)
+
+    def density(x):
+        at = lambda v: mixing.pdf(v) * (4 * np.pi * v) ** (-dim / 2) * np.exp(-(x**2) / (4 * v))  # noqa: E731
+        return quad(at, low, high, epsabs=0, epsrel=1e-12, limit=400)[0]
+
+    expected = np.log([density(x) for x in r])
+    np.testing.assert_allclose(_spectra.GammaMixture(beta)._log(r, dim, 0), expected, rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize("nu", [0.2, 1.5, 29.0, 31.0, 1e5])
 def test_matern_has_student_densities(nu):
     W = np.random.default_rng(0).standard_normal((6, 3)) * np.array([0.01, 0.1, 1, 3, 30, 1e4])[:, None]
@@ -287,8 +308,9 @@ def test_quantiles_of_the_radius_keep_their_digits_in_both_tails():
     rest = np.array([1.0, 1.0, 1 - 1e-6, 0.7, 1 - 0.999, 1 - (1 - 1e-9), 2.0**-53])
     tangent = np.where(EXTREME < 0.5, np.tan(np.pi * EXTREME / 2), 1 / np.tan(np.pi * rest / 2))
     np.testing.assert_allclose(Matern(0.5)._spectrum().radius(U, 1), tangent, rtol=1e-12)
-    for nu in (0.1, 1.5, 1e6, 1e14):  # in two dimensions P(R > r) = (1 + r² / (2 nu))^-nu
-        expected = np.sqrt(2 * nu * np.expm1(-np.where(EXTREME < 0.5, np.log1p(-EXTREME), np.log(rest)) / nu))
+    for nu in (1e-20, 1e-3, 0.1, 1.5, 1e6, 1e14):  # in two dimensions P(R > r) = (1 + r² / (2 nu))^-nu
+        with np.errstate(over="ignore"):
+            expected = np.sqrt(2 * nu * np.expm1(-np.where(EXTREME < 0.5, np.log1p(-EXTREME), np.log(rest)) / nu))
         np.testing.assert_allclose(Matern(nu)._spectrum().radius(U, 2), np.minimum(expected, 1e30), rtol=1e-10)
     np.testing.assert_allclose(
         Gaussian()._spectrum().radius(U[:4], 1), -ndtri((1 - EXTREME[:4]) / 2), rtol=1e-9, atol=1e-15
