@@ -360,8 +360,9 @@ class Stationary(Kernel):
         Returns
         -------
         ndarray of shape (n, dim)
-            In float64, in radians per unit of X. Those of more than about 1e30 / lengthscale, which only very rough
-            kernels have, are cut there: that changes k at distances below 1e-30 lengthscales only.
+            In float64, in radians per unit of X. Those of more than about 1e10 / lengthscale, which only very rough
+            kernels have, are shortened to at most twice that, so that their angles keep digits: the average of cosines
+            notices at distances below 1e-10 lengthscales, or with the probability of a frequency beyond 1e20.
 
         Raises
         ------
@@ -414,7 +415,7 @@ class Stationary(Kernel):
         self._refuse_radius()
         _size(n, dim)
         spectrum = self._spectrum()
-        return spectrum.radius(uniform(_arrays.generator(rng, "frequencies"), (n, spectrum.radius_uniforms)), dim)
+        return spectrum.radius(uniform(_arrays.generator(rng, "radii"), (n, spectrum.radius_uniforms)), dim)
 
     def radius_log_density(self, radius: Any, dim: int) -> Array:
         """The logarithm of the density of the lengths that ``sample_radius`` draws.

@@ -349,7 +349,8 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _WithKer
     ----------
     kernel : Kernel or None
         A stationary kernel such as ``companion.kernels.Gaussian(2.0)``, whose parameters are then searched as
-        ``kernel__lengthscale``; None: the Gaussian that ``DualSVC`` takes, scikit-learn's ``gamma="scale"``.
+        ``kernel__lengthscale``; None, which has none to search: the Gaussian that ``DualSVC`` takes, scikit-learn's
+        ``gamma="scale"``.
     n_components : int
         Feature columns D. ``feature_map="fourier"`` has two for each frequency, so an odd number is rounded up; the
         scheme "gauss_hermite", whose grids have sizes of their own, may give fewer.

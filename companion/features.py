@@ -331,6 +331,7 @@ def draw_grids(kernel: Kernel, n_grids: int, dim: int, *, n_buckets: int = 2**14
     for name, value, least in (("n_grids", n_grids, 1), ("dim", dim, 1), ("n_buckets", n_buckets, 2)):
         _checks.integer(name, value, minimum=least)
     _refusals.power_of_two("n_buckets", n_buckets)
+    _checks.at_most("n_buckets", n_buckets, 2**31, "So many cells need no hashing.")
     random = _arrays.generator(rng, "grids")
     pitch = random.gamma(2.0, size=(n_grids, dim)) * kernel._host_lengthscale(dim)
     offset = pitch * random.random((n_grids, dim))
@@ -408,7 +409,7 @@ def standard_error(
     Returns
     -------
     ndarray of shape (n, l)
-        In float64; errors below 1e-7 are lost to rounding.
+        In float64; errors below 1e-7 are lost to rounding, or below 1e-7 r if samples lie r > 1 lengthscales apart.
 
     Raises
     ------
@@ -525,10 +526,10 @@ def _angles_of_blocks(X: np.ndarray, W: Any) -> Callable[[np.ndarray], np.ndarra
     with np.errstate(over="ignore"):
         cast, angles = np.ascontiguousarray(matrix.T, X.dtype), np.empty((_ROWS, len(matrix)), X.dtype)
         bound = np.prod([np.sqrt(np.max(np.sum(A.astype(np.float64) ** 2, axis=1))) for A in (X, matrix)])
-    if not np.isfinite(cast).all():
+    if not bound * np.finfo(X.dtype).eps <= _LARGEST_ANGLE_EPS or not np.isfinite(cast).all():
+        if X.dtype == np.float64:
+            return lambda rows: _angles(rows, W)
         return lambda rows: np.remainder(_angles(rows.astype(np.float64), W), 2 * math.pi).astype(X.dtype)
-    if not bound * np.finfo(X.dtype).eps <= _LARGEST_ANGLE_EPS:
-        return lambda rows: _angles(rows, W)
     return lambda rows: np.matmul(rows, cast, out=angles[: len(rows)])
 
 

@@ -284,7 +284,7 @@ def orthogonal(kernel: Kernel, n_frequencies: int, dim: int, rng: Seed = None) -
     -------
     Frequencies
         Unbiased for every isotropic kernel: a row of a Haar matrix has a uniform direction. The last block is cut.
-        Drawing costs about (4/3) m d² multiplications, projecting m d per sample.
+        Drawing costs about (4/3) m d² multiplications, and d² random numbers at least; projecting m d per sample.
 
     Notes
     -----
@@ -463,6 +463,7 @@ def sobol(kernel: Kernel, n_frequencies: int, dim: int, rng: Seed = None) -> Fre
     kernel, m, d, rng = _checked("sobol", kernel, n_frequencies, dim, rng)
     spectrum = kernel._spectrum()
     n_axes = spectrum.uniforms(d)
+    _checks.at_most("n_frequencies", m, 2**_SOBOL_BITS, "The sequence has no more points: use 'halton'.")
     _checks.at_most("dim", n_axes, qmc.Sobol.MAXDIM, "There are no more axes of a Sobol sequence: use 'orthogonal'.")
     cells = qmc.Sobol(n_axes, bits=_SOBOL_BITS, rng=_child(rng)).random_base2((m - 1).bit_length())[:m]
     U = cells + uniform(rng, cells.shape) * 2.0**-_SOBOL_BITS

@@ -37,8 +37,8 @@ def numbers(*shape, seed=0):
 
 
 def bernstein(variance, n):
-    """|mean - expectation| of n independent variables within [-1, 1] exceeds this with a probability below 1e-8."""
-    log = math.log(2e8)
+    """|mean - expectation| of n independent variables within [-1, 1] exceeds this with a probability below 1e-10."""
+    log = math.log(2e10)
     return math.sqrt(2 * variance * log / n) + 4 * log / (3 * n)
 
 
@@ -193,14 +193,25 @@ def _pair_of_orthogonal_rows(z, d):
 @pytest.mark.parametrize("d", [1, 2, 3, 8, 64])
 @pytest.mark.parametrize("z", [0.2, 1.0, 3.0])
 def test_the_error_of_orthogonal_rows_is_their_covariance_over_the_blocks(d, z):
-    m, y = 2 * d + 1, np.zeros((1, d))
+    rest, y = d // 2 + 1, np.zeros((1, d))
     y[0, 0] = 2.0 * z
-    blocks = [d, d, 1]
+    m, blocks = 2 * d + rest, [d, d, rest]
     one = (1 - np.exp(-(z**2))) ** 2 / 2
     covariance = _pair_of_orthogonal_rows(z, d) - np.exp(-(z**2)) if d > 1 else 0.0
     expected = sum(b * one + b * (b - 1) * covariance for b in blocks) / m**2
     got = standard_error(Gaussian(2.0), np.zeros((1, d)), y, n_frequencies=m, scheme="orthogonal").item()
     assert got**2 == pytest.approx(expected, rel=1e-6, abs=1e-12)
+
+
+def test_offsets_are_uniform_on_a_whole_turn():
+    b, n = np.sort(draw_offsets(10_000, rng=3)) / (2 * np.pi), 10_000
+    assert np.abs(b - (np.arange(n) + 0.5) / n).max() < math.sqrt(math.log(2e8) / (2 * n)) + 0.5 / n  # DKW, 1e-8
+
+
+def test_grids_and_data_of_one_seed_are_independent():
+    grids = draw_grids(Laplacian(), 30, 2, rng=7)
+    same = _arrays.generator(7, "data").gamma(2.0, size=(30, 2))
+    assert not np.isin(grids.pitch, same).any()
 
 
 def test_the_error_of_orthogonal_rows_counts_distances_in_lengthscales():
@@ -250,7 +261,7 @@ def test_independent_frequencies_stay_inside_the_error(kernel, name):
     arguments = (draw_offsets(m, rng=1),) if name == "fourier_offset" else ()
     phi = features.MAPS[name](X, draw(kernel, m, 2, scheme="iid", rng=1), *arguments)
     error = standard_error(kernel, X, n_frequencies=m, feature_map=name)
-    bound = np.vectorize(bernstein)(error**2 * m, m)  # 25 entries, 12 cases: false alarm below 3e-6 * 1e-0
+    bound = np.vectorize(bernstein)(error**2 * m, m)  # 300 entries in all
     bound += (name == "fourier_offset") * bernstein(0, m)  # values up to 2 in size
     assert np.all(np.abs(phi @ phi.T - kernel(X)) <= bound + 1e-12)
 
@@ -291,6 +302,11 @@ def test_a_heavy_tail_needs_a_few_more_than_one_over_the_error_squared():
 def test_the_features_of_a_slow_decay_are_those_of_its_power_law(beta):
     a = 4.0**-beta  # k(2r) = a k(r) where r is large, and 1 + a k - 2 k² has the maximum 1 + a²/8
     assert features_needed(Cauchy(beta), 1e-4) == pytest.approx((1 + a**2 / 8) / 1e-8, rel=1e-6)
+
+
+def test_large_angles_of_float32_that_cancel_are_not_lost():
+    X, W = np.float32([[1e7 + 1, 1e7]]), [[0.3, -0.3]]
+    np.testing.assert_allclose(fourier(X, W), [[np.cos(0.3), np.sin(0.3)]], rtol=0, atol=1e-6)
 
 
 def test_frequencies_beyond_float32_are_not_lost():

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from scipy.linalg import hadamard
+from scipy.linalg import hadamard, sqrtm
 from scipy.special import hyp1f1, ndtr, roots_hermitenorm
 from scipy.stats import chi2
 
@@ -200,6 +200,26 @@ def test_stratified_lengths_have_one_quantile_in_each_part():
     assert sorted(strata) == list(range(50)) and list(strata) != list(range(50))
 
 
+@pytest.mark.parametrize("m", [1, 2, 5])
+@pytest.mark.parametrize("scheme", ["sobol", "halton", "orthogonal_stratified", "orthogonal_coupled"])
+def test_the_uniform_numbers_of_every_row_are_uniform(scheme, m):
+    """Each one, and its place in its m-th part: DKW with chance 1e-9 each. Then each row has the spectral law."""
+    n, rng = 3000, np.random.default_rng(11)
+    dim = 1 if scheme in ("sobol", "halton") else 2  # one uniform number each: ndtr(w), and 1 - exp(-|w|²/2)
+    W = np.array([np.asarray(draw(Gaussian(), m, dim, scheme=scheme, rng=rng)) for _ in range(n)])  # (n, m, dim)
+    U = ndtr(W[:, :, 0]) if dim == 1 else -np.expm1(-np.sum(W**2, axis=2) / 2)  # (n, m)
+    for column in (*U.T, *(m * U.T % 1)):
+        gap = np.abs(np.sort(column) - (np.arange(n) + 0.5) / n).max()
+        assert gap < math.sqrt(math.log(2e9) / (2 * n)) + 0.5 / n
+
+
+def test_every_uniform_number_of_a_coupled_length_is_mirrored(monkeypatch):
+    recorder, kernel = Recorder(), Gaussian()
+    kernel._spectrum = lambda: recorder
+    draw(kernel, 4, 2, scheme="orthogonal_coupled", rng=0)
+    np.testing.assert_allclose(recorder.seen[0][::2] + recorder.seen[0][1::2], 1, rtol=0, atol=1e-15)
+
+
 def test_orthogonal_blocks_have_the_variance_of_the_closed_form():
     """Var = (1 - exp(-z²))² / (2m) · (1 + (m - 1) [1F1(d; d/2; -z²/2) - exp(-z²)] / ((1 - exp(-z²))² / 2)).
 
@@ -344,6 +364,14 @@ def test_the_grid_on_the_moons():
     P = W.project(X)
     features = np.concatenate([np.cos(P), np.sin(P)], axis=1) * np.sqrt(np.tile(W.weights, 2))
     assert np.linalg.norm(features @ features.T - K) <= 1e-7 * np.linalg.norm(K)
+
+
+def test_moment_matched_rows_are_gaussian_rows_times_an_inverse_root():
+    W = generator(0, "frequencies").standard_normal((20, 3))
+    expected = W @ np.linalg.inv(sqrtm(W.T @ W / 20))
+    np.testing.assert_allclose(
+        np.asarray(draw(Gaussian(), 20, 3, scheme="moment_matched", rng=0)), expected, atol=1e-12
+    )
 
 
 def test_moments_are_matched():

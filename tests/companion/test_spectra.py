@@ -15,6 +15,7 @@ from scipy.special import betainc, gammaln, ndtri
 
 from companion import _spectra
 from companion._arrays import generator
+from companion.features import fourier
 from companion.kernels import Cauchy, Constant, ExponentialPower, Gaussian, Laplacian, Matern, Polynomial, Softmax
 
 LOG_CHANCE = math.log(2 / 1e-8)
@@ -296,7 +297,7 @@ def test_radii_from_uniform_points_have_their_density_and_increase(make, dim):
 
 def test_sample_radius_is_the_transform_of_uniform_numbers():
     kernel = Cauchy(0.7)
-    U = generator(5, "frequencies").random((10, 2))
+    U = generator(5, "radii").random((10, 2))
     np.testing.assert_array_equal(kernel.sample_radius(10, 3, rng=5), kernel._spectrum().radius(U, 3))
 
 
@@ -307,11 +308,11 @@ def test_quantiles_of_the_radius_keep_their_digits_in_both_tails():
     U = EXTREME[:, None]
     rest = np.array([1.0, 1.0, 1 - 1e-6, 0.7, 1 - 0.999, 1 - (1 - 1e-9), 2.0**-53])
     tangent = np.where(EXTREME < 0.5, np.tan(np.pi * EXTREME / 2), 1 / np.tan(np.pi * rest / 2))
-    np.testing.assert_allclose(Matern(0.5)._spectrum().radius(U, 1), tangent, rtol=1e-12)
+    np.testing.assert_allclose(Matern(0.5)._spectrum().radius(U, 1), _spectra.bounded(tangent), rtol=1e-12)
     for nu in (1e-20, 1e-3, 0.1, 1.5, 1e6, 1e14):  # in two dimensions P(R > r) = (1 + r² / (2 nu))^-nu
         with np.errstate(over="ignore"):
             expected = np.sqrt(2 * nu * np.expm1(-np.where(EXTREME < 0.5, np.log1p(-EXTREME), np.log(rest)) / nu))
-        np.testing.assert_allclose(Matern(nu)._spectrum().radius(U, 2), np.minimum(expected, 1e30), rtol=1e-10)
+        np.testing.assert_allclose(Matern(nu)._spectrum().radius(U, 2), _spectra.bounded(expected), rtol=1e-10)
     np.testing.assert_allclose(
         Gaussian()._spectrum().radius(U[:4], 1), -ndtri((1 - EXTREME[:4]) / 2), rtol=1e-9, atol=1e-15
     )
@@ -322,7 +323,7 @@ def test_quantiles_of_the_radius_keep_their_digits_in_both_tails():
 def test_the_quantile_of_a_student_radius_inverts_its_distribution_function(nu, dim):
     u = np.array([1e-9, 0.01, 0.3, 0.5, 0.9])
     radius = Matern(nu)._spectrum().radius(u[:, None], dim)
-    inside = radius < 1e29
+    inside = radius < _spectra.LARGEST
     x, rest = 2 * nu / (2 * nu + radius**2), radius**2 / (2 * nu + radius**2)
     got = np.where(u < 0.4, betainc(dim / 2, nu, rest), 1 - betainc(nu, dim / 2, x))
     np.testing.assert_allclose(got[inside], u[inside], rtol=1e-6)
@@ -333,7 +334,14 @@ def test_the_roughest_kernels_have_finite_frequencies(kernel):
     W = kernel.sample_spectrum(20_000, 2, rng=0)
     assert np.isfinite(W.astype(np.float32)).all()
     k, bound = bernstein(kernel, np.array([0.5, -0.5]), len(W))
-    assert abs(np.cos(W @ [0.5, -0.5]).mean() - k) < bound
+    phi = fourier([[0.0, 0.0], [0.5, -0.5]], W)  # which refuses angles without digits
+    assert abs(phi[0] @ phi[1] - k) < bound
+
+
+def test_lengths_are_bounded_without_a_jump_or_a_tie():
+    r = np.array([0.0, 1e-300, 1.0, 9.99e9, 1e10, 1.001e10, 1e12, 1e15, np.inf])
+    squeezed = _spectra.bounded(r)
+    assert (squeezed[:5] == r[:5]).all() and (np.diff(squeezed) > 0).all() and squeezed[-1] == 2e10
 
 
 # Seeds
