@@ -26,7 +26,7 @@ import numpy as np
 from companion import _arrays
 from companion._arrays import Array
 
-_ROWS = 128  # samples at a time: the block stays in the level-2 cache
+_ROWS = 64  # samples at a time: they stay in the level-2 cache
 
 
 def hadamard_reference(p: int) -> np.ndarray:
@@ -145,26 +145,44 @@ class Hadamard:
     def project(self, X: Array) -> Array:
         """X Wᵀ of shape (n, m), for checked X of shape (n, d)."""
         factors = [_arrays.follow(self.scales, X), *(_arrays.follow(_sylvester(q), X) for q in self._two_factors())]
-        if not _arrays.runs_on_numpy(X):
-            return _arrays.namespace(X).concat(list(self._blocks(X, *factors)), axis=0).T
-        x, factors = _arrays.host(X), [_arrays.host(factor) for factor in factors]
-        out, p = np.empty((len(x), self.shape[0]), x.dtype), self.scales.shape[2]
-        for i in range(0, len(x), _ROWS):
-            for k, Z in enumerate(self._blocks(x[i : i + _ROWS], *factors)):
-                out[i : i + _ROWS, k * p : (k + 1) * p] = Z.T
-        return _arrays.from_host(out, X)
+        if _arrays.runs_on_numpy(X):
+            return _arrays.from_host(self._in_the_cache(*map(_arrays.host, (X, *factors))), X)
+        return _arrays.namespace(X).concat(list(self._blocks(X, *factors)), axis=1)
+
+    def longest(self) -> float:
+        """A bound of the lengths of the rows: the largest entries of a block's diagonals, times √p for each H."""
+        p = self.scales.shape[2]
+        return float(np.max(np.prod(np.abs(self.scales).max(axis=2) * p**0.5, axis=0))) / p**0.5
 
     def _blocks(self, X: Array, scales: Array, *H: Array) -> Iterator[Array]:
-        """The blocks of W Xᵀ, each of shape (p, n), the last one cut: a sample per column, for long products."""
-        xp, p = _arrays.namespace(X), self.scales.shape[2]
-        XT = xp.concat([X.T, xp.zeros((p - X.shape[1], X.shape[0]), dtype=X.dtype, device=X.device)], axis=0)  # (p, n)
+        """The blocks of X Wᵀ, each of shape (n, p), the last one cut."""
+        xp, (n, d), p = _arrays.namespace(X), X.shape, self.scales.shape[2]
+        X = xp.concat([X, xp.zeros((n, p - d), dtype=X.dtype, device=X.device)], axis=1) if d < p else X  # (n, p)
         for k in range(self.scales.shape[1]):
-            Z = _kronecker(*H, XT * scales[0, k, :][:, None])
+            Z = _kronecker(*H, X * scales[0, k, :])
             if self.order is not None:
-                Z = xp.take(Z, xp.asarray(self.order[k], device=X.device), axis=0)
+                Z = xp.take(Z, xp.asarray(self.order[k], device=X.device), axis=1)
             for j in range(1, scales.shape[0] - 1):
-                Z = _kronecker(*H, _arrays.multiply_(Z, scales[j, k, :][:, None]))
-            yield _arrays.multiply_(Z, scales[-1, k, :][:, None])[: min(p, self.shape[0] - k * p), :]
+                Z = _kronecker(*H, _arrays.multiply_(Z, scales[j, k, :]))
+            yield _arrays.multiply_(Z, scales[-1, k, :])[:, : min(p, self.shape[0] - k * p)]
+
+    def _in_the_cache(self, X: np.ndarray, scales: np.ndarray, A: np.ndarray, B: np.ndarray) -> np.ndarray:
+        """``_blocks`` side by side, a few samples at a time and without new memory for each."""
+        (m, d), p, out = self.shape, scales.shape[2], np.empty((len(X), self.shape[0]), X.dtype)
+        for i in range(0, len(X), _ROWS):
+            n = min(_ROWS, len(X) - i)
+            Z, T = np.empty((2, n, p), X.dtype)
+            for k, first in enumerate(range(0, m, p)):
+                np.multiply(X[i : i + n], scales[0, k, :d], out=Z[:, :d])
+                Z[:, d:] = 0
+                for j in range(1, len(scales)):
+                    np.matmul(A, Z.reshape(n, len(A), len(B)), out=T.reshape(n, len(A), len(B)))
+                    np.matmul(T.reshape(-1, len(B)), B, out=Z.reshape(-1, len(B)))
+                    if j == 1 and self.order is not None:
+                        Z, T = np.take(Z, self.order[k], axis=1, out=T, mode="clip"), Z
+                    Z *= scales[j, k]
+                out[i : i + n, first : first + p] = Z[:, : m - first]
+        return out
 
     def _two_factors(self) -> tuple[int, int]:
         """a, b with a b = p, as equal as powers of 2 can be."""
@@ -179,10 +197,10 @@ def _sylvester(p: int) -> np.ndarray:
 
 
 def _kronecker(A: Array, B: Array, Z: Array) -> Array:
-    """(A ⊗ B) Z for A, B of shapes (a, a), (b, b) and Z of shape (a b, n)."""
-    (a, b), n, xp = (A.shape[0], B.shape[0]), Z.shape[1], _arrays.namespace(Z)
-    Z = xp.reshape(A @ xp.reshape(Z, (a, b * n)), (a, b, n))
-    return xp.reshape(xp.matmul(B, Z), (a * b, n))
+    """Z (A ⊗ B) for symmetric A, B of shapes (a, a), (b, b) and Z of shape (n, a b)."""
+    (a, b), n, xp = (A.shape[0], B.shape[0]), Z.shape[0], _arrays.namespace(Z)
+    Z = xp.matmul(A, xp.reshape(Z, (n, a, b)))
+    return xp.reshape(xp.reshape(Z, (n * a, b)) @ B, (n, a * b))
 
 
 def sorf(signs: np.ndarray, shape: tuple[int, int]) -> Hadamard:

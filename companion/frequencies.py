@@ -39,7 +39,7 @@ __all__ += ["gauss_hermite_reference", "haar_reference", "hadamard_reference", "
 __all__ += ["orthogonal", "orthogonal_coupled", "orthogonal_reference", "orthogonal_stratified", "sobol", "sorf"]
 __all__ += ["sorf_reference"]
 
-_FASTFOOD_COST, _SORF_COST = 300, 400  # of a row, measured in multiplications of a plain matrix product
+_FASTFOOD_COST, _SORF_COST = 400, 450  # of a row, measured in multiplications of a plain matrix product
 _SOBOL_BITS = 30
 _HALTON_AXES = 2000
 _ANY = "use 'iid', 'sobol' or 'halton'"

@@ -668,3 +668,10 @@ def test_rows_given_by_hand_are_copied_to_float64():
 def test_orthogonal_directions_that_do_not_fit_into_memory_are_refused_with_a_way_out():
     with pytest.raises((MemoryError, ValueError), match="Gaussian matrices .* Use scheme='fastfood', or 'iid'"):
         draw(Gaussian(), 1, 2_000_000, rng=0)
+
+
+@pytest.mark.parametrize("scheme", ["sorf", "fastfood"])
+def test_a_bound_of_the_lengths_of_rows_that_are_kept_as_factors(scheme, monkeypatch):
+    W = small(scheme, monkeypatch, True)
+    longest = np.linalg.norm(np.asarray(W), axis=1).max()
+    assert longest <= W.rows.longest() * (1 + 1e-12) <= 20 * longest
