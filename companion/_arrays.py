@@ -312,15 +312,14 @@ def torch_distances(Z: Array, V: Array, p: int) -> Array | None:
 
 
 def torch_cos_sin(X: Array) -> Callable[..., None] | None:
-    """For float64 tensors, torch's way to write a·cos(t) and a·sin(t) into NumPy arrays; None for others."""
+    """For float64 tensors, torch's way to write cos(t) and sin(t) into NumPy arrays; None for others."""
     if not _is_torch_host(X) or _dtype_name(X) != "float64":
         return None
     torch = sys.modules["torch"]
 
-    def write(t: np.ndarray, cosine: np.ndarray, sine: np.ndarray, amplitude: np.ndarray) -> None:
+    def write(t: np.ndarray, cosine: np.ndarray, sine: np.ndarray) -> None:
         for function, out in ((torch.cos, cosine), (torch.sin, sine)):
             function(torch.from_numpy(t), out=torch.from_numpy(out))
-            out *= amplitude
 
     return write
 
