@@ -178,8 +178,8 @@ def paired_ratios(groups: dict[str, dict[str, dict]]) -> Axes:
     groups : dict of str to dict of str to dict
         Task to competitor to its ``times_ours`` and ``quartiles``, as the benchmarks record them; ours are left out.
     """
-    _, ax = plt.subplots(figsize=SINGLE, layout="constrained")
     rows = [(f"{task}: {name}", row) for task, table in groups.items() for name, row in table.items() if name != OURS]
+    _, ax = plt.subplots(figsize=(SINGLE[0], 1.0 + 0.2 * len(rows)), layout="constrained")
     for y, (_, row) in enumerate(rows):
         low, high = row["quartiles"]
         colour = PALETTE["rust" if row["times_ours"] < 1 else "blue"]
