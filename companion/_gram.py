@@ -367,7 +367,7 @@ class Stationary(Kernel):
         Raises
         ------
         TypeError, ValueError
-            If a number is no positive integer, the number of lengthscales is not dim, or one requires grad.
+            If a number is no positive integer, or a lengthscale requires grad, is too small, or not one per feature.
 
         Notes
         -----
@@ -382,7 +382,11 @@ class Stationary(Kernel):
         (0.6, 0.6)
         """
         lengthscale = self._host_lengthscale(_size(n, dim))
-        return self._spectrum().sample(_arrays.generator(rng, "frequencies"), n, dim) / lengthscale
+        with np.errstate(over="ignore"):
+            W = self._spectrum().sample(_arrays.generator(rng, "frequencies"), n, dim) / lengthscale
+        if not np.isfinite(W).all():
+            _checks.no_overflow("W", float(np.finfo(np.float64).max), "Raise the lengthscale.")
+        return W
 
     def sample_radius(self, n: int, dim: int, *, rng: Seed = None) -> np.ndarray:
         """Independent lengths |lengthscale·w| of frequencies w ~ p, for kernels whose spectrum is isotropic.

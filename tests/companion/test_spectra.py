@@ -442,6 +442,11 @@ def test_bad_counts_and_seeds_are_refused(make):
         kernel.sample_spectrum(4, 2)
 
 
+def test_a_lengthscale_so_small_that_frequencies_overflow_is_refused():
+    with pytest.raises(ValueError, match="W must be within the range of its dtype .* Raise the lengthscale"):
+        Gaussian(5e-324).sample_spectrum(2, 2, rng=0)
+
+
 def test_bad_radii_are_refused():
     for bad, message in [
         ([-1.0], "radius must be non-negative; got -1. It is the length"),
