@@ -521,16 +521,17 @@ def _angles(X: Array, W: Any) -> Array:
 def _angles_of_blocks(X: np.ndarray, W: Any) -> Callable[[np.ndarray], np.ndarray]:
     """``_angles`` for blocks of rows of X, without new memory for each where that can be."""
     structured = isinstance(W, Frequencies) and W.structured
-    matrix = np.empty((0, X.shape[1])) if structured else np.asarray(_arrays.host(W))
+    entries = W.rows.scales if structured else np.asarray(_arrays.host(W))
     with np.errstate(over="ignore"):
-        cast, angles = np.ascontiguousarray(matrix.T, X.dtype), np.empty((_ROWS, len(matrix)), X.dtype)
-        bound = _longest(X) * (W.rows.longest() if structured else _longest(matrix))
+        cast = entries.astype(X.dtype)
+        bound = _longest(X) * (W.rows.longest() if structured else _longest(entries))
     if not bound * np.finfo(X.dtype).eps <= _LARGEST_ANGLE_EPS or not np.isfinite(cast).all():
         if X.dtype == np.float64:
             return lambda rows: _angles(rows, W)
         return lambda rows: np.remainder(_angles(rows.astype(np.float64), W), 2 * math.pi).astype(X.dtype)
     if structured:
         return W.rows.project
+    cast, angles = np.ascontiguousarray(cast.T), np.empty((_ROWS, len(cast)), X.dtype)
     return lambda rows: np.matmul(rows, cast, out=angles[: len(rows)])
 
 
