@@ -11,6 +11,16 @@ from hypothesis import settings
 
 import course
 
+LONGEST = ("tests/test_planted.py", "tests/book/test_exercises.py", "tests/book/test_figures.py", "tests/site/")
+
+
+def pytest_collection_modifyitems(items):
+    """Files that take minutes come first: a worker that began one last would keep the others waiting."""
+    items.sort(
+        key=lambda item: next((i for i, name in enumerate(LONGEST) if item.nodeid.startswith(name)), len(LONGEST))
+    )
+
+
 settings.register_profile("course", derandomize=True, deadline=None, database=None, max_examples=50)
 settings.load_profile("course")
 
