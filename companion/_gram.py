@@ -381,12 +381,8 @@ class Stationary(Kernel):
         >>> float(np.cos(W @ [1.0, 0.0]).mean().round(1)), float(Gaussian()([[1.0, 0.0]], [[0.0, 0.0]])[0, 0].round(1))
         (0.6, 0.6)
         """
-        lengthscale = self._host_lengthscale(_size(n, dim))
-        with np.errstate(over="ignore"):
-            W = self._spectrum().sample(_arrays.generator(rng, "frequencies"), n, dim) / lengthscale
-        if not np.isfinite(W).all():
-            _checks.no_overflow("W", float(np.finfo(np.float64).max), "Raise the lengthscale.")
-        return W
+        self._host_lengthscale(_size(n, dim))
+        return self._for_lengthscale(self._spectrum().sample(_arrays.generator(rng, "frequencies"), n, dim))
 
     def sample_radius(self, n: int, dim: int, *, rng: Seed = None) -> np.ndarray:
         """Independent lengths |lengthscale·w| of frequencies w ~ p, for kernels whose spectrum is isotropic.
@@ -470,6 +466,14 @@ class Stationary(Kernel):
             _checks.on_host(name, "a tensor on a device or with a gradient", f"{name}.detach().cpu()")
         xp = _arrays.namespace(x)
         return _arrays.host(x).astype(np.float64), lambda y: xp.astype(_arrays.from_host(y, x), dtype, copy=False)
+
+    def _for_lengthscale(self, rows: Any) -> Any:
+        """Frequencies for lengthscale 1, a matrix or its factors, become those of the kernel."""
+        with np.errstate(over="ignore"):
+            rows = rows / self._host_lengthscale(rows.shape[1])
+        if not np.isfinite(getattr(rows, "scales", rows)).all():
+            _checks.no_overflow("W", float(np.finfo(np.float64).max), "Raise the lengthscale.")
+        return rows
 
     def _host_lengthscale(self, dim: int) -> np.ndarray:
         if _arrays.requires_grad(self.lengthscale):

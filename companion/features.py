@@ -515,6 +515,11 @@ def _angles(X: Array, W: Any) -> Array:
         return angles
     if X.dtype == xp.float64:
         _refusals.angles("X", largest)
+    return _reduced_angles(X, W)
+
+
+def _reduced_angles(X: Array, W: Any) -> Array:
+    xp = _arrays.namespace(X)
     return xp.astype(xp.remainder(_angles(xp.astype(X, xp.float64), W), 2 * math.pi), X.dtype)
 
 
@@ -526,9 +531,8 @@ def _angles_of_blocks(X: np.ndarray, W: Any) -> Callable[[np.ndarray], np.ndarra
         cast = entries.astype(X.dtype)
         bound = _longest(X) * (W.rows.longest() if structured else _longest(entries))
     if not bound * np.finfo(X.dtype).eps <= _LARGEST_ANGLE_EPS or not np.isfinite(cast).all():
-        if X.dtype == np.float64:
-            return lambda rows: _angles(rows, W)
-        return lambda rows: np.remainder(_angles(rows.astype(np.float64), W), 2 * math.pi).astype(X.dtype)
+        slow = _angles if X.dtype == np.float64 else _reduced_angles
+        return lambda rows: slow(rows, W)
     if structured:
         return W.rows.project
     cast, angles = np.ascontiguousarray(cast.T), np.empty((_ROWS, len(cast)), X.dtype)

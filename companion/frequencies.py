@@ -644,12 +644,7 @@ def _checked(
 def _for_lengthscale(
     kernel: Stationary, scheme: str, rows: Any, unbiased: bool = True, weights: np.ndarray | None = None
 ) -> Frequencies:
-    """Rows for lengthscale 1 become rows for the kernel."""
-    with np.errstate(over="ignore"):
-        rows = rows / kernel._host_lengthscale(rows.shape[1])
-    if not np.isfinite(rows.scales if isinstance(rows, Hadamard) else rows).all():
-        _checks.no_overflow("W", float(np.finfo(np.float64).max), "Raise the lengthscale.")
-    return Frequencies(rows, scheme, unbiased, weights)
+    return Frequencies(kernel._for_lengthscale(rows), scheme, unbiased, weights)
 
 
 def _child(rng: np.random.Generator) -> np.random.Generator:
