@@ -155,6 +155,7 @@ def scheme_errors(x: list[int], errors: dict, predicted: dict, xlabel: str, ylim
         ax.loglog(x, values, "--", color=style[label][0], linewidth=1.2)
     for label, values in errors.items():
         colour, mark = style[label]
+        values = np.maximum(values, ylim[0] / 1000)  # how small a rounding error is, is chance
         ax.loglog(x, values, color=colour, marker=mark, linewidth=1.4, label=label)
     ax.set_xticks(x, [str(value) for value in x])
     ax.tick_params(axis="x", which="minor", bottom=False)
