@@ -1,50 +1,77 @@
-"""Execute the pages: NAME.md -> NAME.ipynb, byte for byte the same when nothing changed; or compare figures and write
-nothing.
+"""Execute the pages: NAME.md -> NAME.ipynb, byte for byte the same when nothing changed; or compare and write nothing.
 
 The writer leaves out whatever would differ between two runs (ids, time stamps, versions), so a changed notebook is a
-changed result. nbval compares what the cells print; it does not look at pictures, so `--check` does.
+changed result. `--check` executes a page and compares all that it prints and draws with what is stored; `--check
+--noise` does so on an old instruction set and with noise in the last bits (see tools/noise.py), which no stored digit
+and no picture may show. `--seed 1` and `--eps 16` choose other noise.
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import io
 import json
+import os
 import sys
 import time
 
 import nbformat
 import numpy as np
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
 from PIL import Image
 
+from tools import noise
 from tools.pages import ROOT, RUN_TIMES, Page, figure, notebook_pages, pictures, toc
 
 TIMEOUT = 120  # seconds a cell may take
 PIXEL_TOLERANCE = 24  # of 255: what antialiasing may move without the curve moving
 TILE, TILE_TOLERANCE = 16, 0.05  # no more than that share of any tile may change: one marker moved, one digit, is more
 PICTURE = ("intro", "fig-intro-picture", "one-picture.png")  # the figure that README.md shows
+FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError, RuntimeError)
 
 
-def execute(page: Page) -> tuple[nbformat.NotebookNode, float]:
-    """The executed notebook of the page's .md and the seconds it took."""
+def execute(page: Page, first: str = "", allow_errors: bool = False, **environment: str) -> tuple[nbformat.NotebookNode, float]:
+    """The executed notebook of the page's .md and the seconds it took.
+
+    The kernel is this Python, whatever kernels are registered on the machine. It runs the code ``first`` before the
+    page, which does not see it, and has the variables of ``environment``.
+    """
     notebook = page.source.copy()
     notebook.metadata = nbformat.NotebookNode(page.kept_metadata)
     for number, cell in enumerate(notebook.cells):
         cell.id = f"{page.slug}-{number:03d}"
     start = time.monotonic()
-    NotebookClient(
+    client = NotebookClient(
         notebook,
+        km=AsyncKernelManager(kernel_name=CURRENT_ENV_KERNEL_NAME, kernel_spec_manager=NbvalKernelspecManager()),
         timeout=TIMEOUT,
+        allow_errors=allow_errors,
         record_timing=False,
         coalesce_streams=True,  # how often a cell flushes is chance
         extra_arguments=["--log-level=40"],
         resources={"metadata": {"path": str(page.md.parent)}},
-    ).execute()
+    )
+    if first:
+        notebook.cells.insert(0, nbformat.v4.new_code_cell(first))
+    try:
+        client.execute(env={**os.environ, **environment})
+    except DeadKernelError as error:
+        raise DeadKernelError(f"the kernel of {sys.executable} died on {page.name}: is its memory enough?") from error
+    if first:
+        del notebook.cells[0]
     notebook.metadata.language_info = nbformat.NotebookNode(name="python")
     nbformat.validate(notebook)
     return notebook, time.monotonic() - start
+
+
+def execute_noisily(page: Page, seed: int = 0, eps: float = noise.EPS) -> nbformat.NotebookNode:
+    """The page executed with noise in the last bits, on an old instruction set; its errors are outputs."""
+    first = f"import tools.noise\ntools.noise.install({seed}, {eps})"
+    return execute(page, first, allow_errors=True, **noise.INSTRUCTIONS)[0]
 
 
 def figures(notebook: nbformat.NotebookNode) -> list[tuple[str, bytes]]:
@@ -65,14 +92,33 @@ def changed_share(old: bytes, new: bytes) -> float:
     return float(tiles.mean(axis=(1, 3)).max())
 
 
-def compare_figures(page: Page) -> list[str]:
-    """What differs between the stored figures of the page and those that its .md draws now."""
-    stored, fresh = figures(page.notebook), figures(execute(page)[0])
-    if [name for name, _ in stored] != [name for name, _ in fresh]:
-        return [f"{page.name}: the stored figures are {[n for n, _ in stored]}, the page draws {[n for n, _ in fresh]}"]
-    pairs = zip(stored, fresh, strict=True)
-    changed = [name for (name, old), (_, new) in pairs if changed_share(old, new) > TILE_TOLERANCE]
-    return [f"{page.name}: figure {name} changed" for name in changed]
+def changed_pictures(stored, fresh) -> list[str]:
+    """What differs between the pictures of a stored cell and those that it draws now."""
+    old, new = (list(map(base64.b64decode, pictures(cell))) for cell in (stored, fresh))
+    name = f"figure {figure(stored).get('name', 'without a name')}"
+    if len(old) != len(new):
+        return [f"{name}: {len(old)} pictures are stored, {len(new)} are drawn"]
+    shares = [changed_share(a, b) for a, b in zip(old, new, strict=True)]
+    return [f"{name} changed: {share:.3f} of a tile" for share in shares if share > TILE_TOLERANCE]
+
+
+def printed(cell) -> str:
+    """All that a cell prints, warnings, errors and results included; a picture counts as its text."""
+    texts = [f"{o.get('name', '')}{o.get('text', '')}{o.get('evalue', '')}" for o in cell.get("outputs", [])]
+    texts += [text for o in cell.get("outputs", []) for kind, text in sorted(o.get("data", {}).items()) if "image" not in kind]
+    return "\n".join(texts)
+
+
+def compare(page: Page, fresh: nbformat.NotebookNode) -> list[str]:
+    """What differs between the stored notebook of a page and an executed one: text to the letter, pictures by tiles."""
+    problems = []
+    for number, (old, new) in enumerate(zip(page.notebook.cells, fresh.cells, strict=True)):
+        if (was := printed(old)) != (now := printed(new)):
+            pairs = zip([*was.splitlines(), ""], [*now.splitlines(), ""], strict=False)
+            line, found = next(((a, b) for a, b in pairs if a != b), (was, now))
+            problems.append(f"{page.name}: cell {number} prints {found[:200]!r}, stored is {line[:200]!r}")
+        problems += [f"{page.name}: cell {number}, {problem}" for problem in changed_pictures(old, new)]
+    return problems
 
 
 def write(page: Page) -> bool:
@@ -98,7 +144,14 @@ def record(page: Page, changed: bool, times: dict) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    wanted = [a.removeprefix("book/").removesuffix(".md").removesuffix(".ipynb") for a in arguments if a != "--check"]
+    parser = argparse.ArgumentParser(prog="notebooks", description="Execute pages and write their notebooks.")
+    parser.add_argument("pages", nargs="*", help="names such as kernels/kernel-trick; none: all of _toc.yml")
+    parser.add_argument("--check", action="store_true", help="compare with what is stored and write nothing")
+    parser.add_argument("--noise", action="store_true", help="check with noise in the last bits")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise")
+    parser.add_argument("--eps", type=float, default=noise.EPS, help="size of the noise")
+    asked = parser.parse_args(arguments)
+    wanted = [name.removeprefix("book/").removesuffix(".md").removesuffix(".ipynb") for name in asked.pages]
     pages = [page for page in notebook_pages() if not wanted or page.name in wanted]
     if unknown := set(wanted) - {page.name for page in pages}:
         print(f"no such page in _toc.yml: {', '.join(sorted(unknown))}", file=sys.stderr)
@@ -106,11 +159,15 @@ def main(arguments: list[str]) -> int:
     failed = False
     for page in pages:
         print(f"{page.name} … ", end="", flush=True)
-        start = time.monotonic()
+        start, problems = time.monotonic(), []
         try:
-            problems = compare_figures(page) if "--check" in arguments else []
-            verdict = "figures as stored" if "--check" in arguments else "written" if write(page) else "unchanged"
-        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+            if asked.noise:
+                problems, verdict = compare(page, execute_noisily(page, asked.seed, asked.eps)), "as stored"
+            elif asked.check:
+                problems, verdict = compare(page, execute(page)[0]), "as stored"
+            else:
+                verdict = "written" if write(page) else "unchanged"
+        except FAILURES as error:
             problems = [f"{page.name}: it does not run\n{error}"]
         failed |= bool(problems)
         print(f"{time.monotonic() - start:.1f} s, {'; '.join(problems) or verdict}", flush=True)

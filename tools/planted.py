@@ -1,0 +1,176 @@
+"""Planted mistakes: each is made in memory, and a test that claims to see it must turn red.
+
+``tests/planted/PAGE.toml`` holds a page's mistakes, a table each: ``mistake`` and ``symptom`` in words, ``old`` and
+``new`` text, and either ``where``, a function of the package, with the ``test`` that must fail, or ``exercise``: then
+the text is that of its solution, and its check must refuse it (`tools.riders` sees to these).
+
+``python -m tools.planted [NAME ...]`` makes the mistakes of the package, each in a child of one process that has
+imported all that tests import but the package, and prints a line of JSON for each: its name, and why it was not
+caught, or "". Where a system cannot fork, each has a process of its own.
+"""
+
+from __future__ import annotations
+
+import ast
+import gc
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+
+from tools.pages import ROOT
+
+WARM = (
+    "array_api_strict array_api_compat.numpy array_api_compat.torch cvxopt hypothesis.strategies hypothesis.extra.numpy "
+    "matplotlib.pyplot numpy pandas pytest scipy.linalg scipy.optimize scipy.spatial scipy.special scipy.stats "
+    "sklearn.datasets sklearn.kernel_approximation sklearn.kernel_ridge sklearn.model_selection sklearn.pipeline "
+    "sklearn.svm sklearn.utils.estimator_checks torch"
+).split()
+OPTIONS = ["-q", "-p", "no:cacheprovider", "--tb=line"]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A mistake that a reader would make, and who notices."""
+
+    name: str
+    page: str
+    mistake: str
+    symptom: str
+    old: str
+    new: str
+    where: str = ""
+    test: str = ""
+    exercise: str = ""
+    raises: str = "AssertionError"  # what the test ends in, where it is not an assertion of its own
+
+    def __post_init__(self) -> None:
+        if bool(self.exercise) == bool(self.where and self.test):
+            raise ValueError(f"{self.name}: it needs `where` and `test`, or else `exercise`")
+
+
+@lru_cache
+def mistakes(root: Path = ROOT) -> tuple[Mistake, ...]:
+    """All records, page by page."""
+    folder, found = root / "tests" / "planted", []
+    for file in sorted(folder.rglob("*.toml")):
+        page = file.relative_to(folder).with_suffix("").as_posix()
+        records = tomllib.loads(file.read_text(encoding="utf-8"))
+        found += [Mistake(name, page, **record) for name, record in records.items()]
+    return tuple(found)
+
+
+def replaced(text: str, old: str, new: str) -> str:
+    """``text`` with the one occurrence of ``old`` replaced."""
+    if text.count(old) != 1 or old == new:
+        raise ValueError(f"the text {old!r} occurs {text.count(old)} times, and becomes {new!r}")
+    return text.replace(old, new)
+
+
+def damaged(mistake: Mistake, root: Path = ROOT) -> tuple[Path, str]:
+    """The file of the function and its text with the mistake."""
+    parts = mistake.where.split(".")
+    for cut in range(len(parts) - 1, 0, -1):
+        if (path := root.joinpath(*parts[:cut]).with_suffix(".py")).exists():
+            break
+    else:
+        raise ValueError(f"{mistake.name}: no module of the package holds {mistake.where}")
+    text = path.read_text(encoding="utf-8")
+    node = ast.parse(text)
+    for name in parts[cut:]:
+        node = next((n for n in node.body if getattr(n, "name", None) == name), None)
+        if node is None:
+            raise ValueError(f"{mistake.name}: {path.name} has no {'.'.join(parts[cut:])}")
+    lines = text.splitlines(keepends=True)
+    before, inside, after = (
+        "".join(part) for part in (lines[: node.lineno - 1], lines[node.lineno - 1 : node.end_lineno], lines[node.end_lineno :])
+    )
+    return path, before + replaced(inside, mistake.old, mistake.new) + after
+
+
+class Referee:
+    """A pytest plugin that keeps what the test raised."""
+
+    raised: list[str] = []
+
+    def pytest_runtest_makereport(self, item, call):
+        if call.excinfo is not None:
+            kinds = {kind.__name__ for kind in call.excinfo.type.__mro__}
+            self.raised.append(" ".join(kinds) if call.when == "call" else call.when)
+
+
+def verdict(mistake: Mistake) -> str:
+    """Make the mistake in this process, which has not imported the package, and run its test; "" where it is caught."""
+    import pytest
+
+    path, text = damaged(mistake)
+    get_data, path_stats = SourceFileLoader.get_data, SourceFileLoader.path_stats
+
+    def stats(loader, name):
+        if Path(name) == path:
+            raise OSError("no bytecode")
+        return path_stats(loader, name)
+
+    SourceFileLoader.get_data = lambda loader, name: text.encode() if Path(name) == path else get_data(loader, name)
+    SourceFileLoader.path_stats = stats
+    referee = Referee()
+    code = pytest.main([*OPTIONS, mistake.test], plugins=[referee])
+    if code != 1 or not referee.raised:
+        return f"{mistake.test} does not fail: exit code {int(code)}"
+    if not {mistake.raises, "Failed"} & set(" ".join(referee.raised).split()):
+        return f"{mistake.test} does not fail by {mistake.raises}, but by {referee.raised}"
+    return ""
+
+
+def in_a_child(mistake: Mistake) -> str:
+    """The verdict on a mistake that is made in a child of this process."""
+    with tempfile.TemporaryFile("w+") as log, tempfile.TemporaryFile("w+") as answer:
+        if (child := os.fork()) == 0:
+            try:
+                os.dup2(log.fileno(), 1), os.dup2(log.fileno(), 2)
+                answer.write(verdict(mistake) or "caught")
+                answer.flush()
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        answer.seek(0), log.seek(0)
+        found = answer.read() or "the child died"
+        return "" if found == "caught" else f"{found}\n{log.read()[-3000:]}"
+
+
+def main(names: list[str]) -> int:
+    for name in [name for name in os.environ if name.startswith(("PYTEST_", "COV_"))]:
+        del os.environ[name]
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    os.chdir(ROOT)
+    chosen = [m for m in mistakes() if m.where and (not names or m.name in names)]
+    forks = hasattr(os, "fork")
+    if forks or len(chosen) == 1:
+        for module in WARM:
+            importlib.import_module(module)
+        assert "companion" not in sys.modules
+        gc.collect()
+        gc.freeze()  # else every child walks the heap of torch when it ends
+    for mistake in chosen:
+        if forks:
+            found = in_a_child(mistake)
+        elif len(chosen) == 1:
+            sys.stdout, out = sys.stderr, sys.stdout
+            found = verdict(mistake)
+            sys.stdout = out
+        else:
+            subprocess.run([sys.executable, "-m", "tools.planted", mistake.name])
+            continue
+        print(json.dumps([mistake.name, found]), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

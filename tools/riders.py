@@ -1,0 +1,136 @@
+"""A pytest plugin: everything that is checked on a page rides on nbval's one execution of it, save the noise.
+
+nbval executes every cell and compares what it prints. On the same run, in the same kernel,
+
+- the pictures that a cell draws are compared with those that are stored;
+- before the solution of an exercise the kernel forks: in a child the untouched stub, in others each wrong answer of
+  tests/planted stands in the solution's place, and the check must refuse it, by an assertion of its own;
+- before a live cell the kernel forks, and each value of its `# try:` must run.
+
+After the last cell the page is executed a second time, with noise (see tools/noise.py).
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbval.plugin import IPyNbCell, IPyNbFile
+
+from tools import exercises, notebooks, planted
+from tools.pages import ROOT, Page, tags
+from tools.trial import Cells
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Cells to try before cell ``index`` of a page, and the exceptions of the last of them that are right."""
+
+    what: str
+    index: int
+    cells: Cells
+    right: tuple[str, ...]
+
+    def fault(self, label: str, error: str, message: str) -> str | None:
+        """What is wrong with an outcome."""
+        if not self.right:
+            return f"{self.what} ends in {error}: {message}" if error else None
+        if not error:
+            return f"{self.what} passes its check"
+        if label != self.cells[-1][0] or error not in self.right:
+            return f"{self.what} is not refused by its check, but by {error} in {label}: {message}"
+        return None
+
+
+def trials(page: Page) -> Iterator[Trial]:
+    """The stubs, wrong answers and live values of a page."""
+    wrong = [mistake for mistake in planted.mistakes(page.root) if mistake.page == page.name and mistake.exercise]
+    cells = page.source.cells
+    for exercise in (e for e in exercises.exercises(page) if e.is_code):
+        answers = {f"the untouched stub of {exercise.label}": (exercise.stub, ("AssertionError", "NotImplementedError"))}
+        for mistake in (m for m in wrong if m.exercise == exercise.label):
+            text = planted.replaced(exercise.cell(exercise.solution), mistake.old, mistake.new)
+            answers[f"the wrong answer {mistake.name}"] = text, ("AssertionError",)
+        rest = [i for i in range(exercise.solution + 1, exercise.check + 1) if cells[i].cell_type == "code"]
+        for what, (text, right) in answers.items():
+            sources = [("the answer", text), *((f"cell {i}", cells[i].source) for i in rest)]
+            yield Trial(what, exercise.solution, sources, right)
+    for index, cell in enumerate(cells):
+        for value in exercises.tries(cell) if "live" in tags(cell) else []:
+            yield Trial(f"the live value {value}", index, [("the live cell", exercises.with_value(cell.source, value))], ())
+
+
+def attempt(cell: IPyNbCell, trial: Trial, page: Page) -> str | None:
+    """Run a trial in a child of the cell's kernel, and say what is wrong with its outcome."""
+    if not hasattr(os, "fork"):
+        before = [(f"cell {i}", c.source) for i, c in enumerate(page.source.cells[: trial.index])]
+        before = [(label, text) for (label, text), c in zip(before, page.source.cells, strict=False) if runs(c)]
+        command = [sys.executable, "-m", "tools.trial"]
+        done = subprocess.run(command, input=json.dumps(before + trial.cells), cwd=ROOT, capture_output=True, text=True)
+        return trial.fault(*json.loads(done.stdout))
+    client = cell.parent.kernel.kc
+    call = f"__import__('tools.trial', fromlist=['fork']).fork({trial.cells!r}, get_ipython().user_ns)"
+    asked = client.execute("", silent=True, allow_stdin=False, user_expressions={"answer": call})
+    deadline = time.monotonic() + cell.config.option.nbval_cell_timeout
+    while True:
+        reply = client.get_shell_msg(timeout=max(0.1, deadline - time.monotonic()))
+        if reply["parent_header"].get("msg_id") == asked:
+            break
+    answer = reply["content"]["user_expressions"]["answer"]
+    if answer["status"] != "ok":
+        return f"{trial.what} could not be tried: {answer['ename']}: {answer['evalue']}"
+    return trial.fault(*json.loads(ast.literal_eval(answer["data"]["text/plain"])))
+
+
+def runs(cell) -> bool:
+    return cell.cell_type == "code" and "remove-cell" not in tags(cell)
+
+
+def page_of(path: Path) -> Page:
+    """The page of a notebook in a folder called book."""
+    book = next(parent for parent in path.parents if parent.name == "book")
+    return Page(path.relative_to(book).with_suffix("").as_posix(), book.parent)
+
+
+class Noise(pytest.Item):
+    """The page executed a second time, with noise in the last bits: nothing that is stored may change."""
+
+    def runtest(self) -> None:
+        page = page_of(self.path)
+        if problems := notebooks.compare(page, notebooks.execute_noisily(page)):
+            raise AssertionError("\n".join(problems))
+
+    def repr_failure(self, excinfo):
+        return f"{excinfo.value}\nIt hinges on last bits: `course.py notebooks --noise {page_of(self.path).name}` repeats this."
+
+    def reportinfo(self):
+        return self.path, 0, f"{page_of(self.path).name}: noise"
+
+
+def pytest_configure(config) -> None:
+    collect, runtest = IPyNbFile.collect, IPyNbCell.runtest
+
+    def collect_with_noise(file):
+        yield from collect(file)
+        yield Noise.from_parent(file, name="noise")
+
+    def run_with_riders(cell):
+        page = page_of(cell.path)
+        index = next(i for i, other in enumerate(cell.parent.nb.cells) if other is cell.cell)
+        faults = [attempt(cell, trial, page) for trial in trials(page) if trial.index == index]
+        runtest(cell)
+        faults += notebooks.changed_pictures(cell.cell, nbformat.NotebookNode(outputs=cell.test_outputs or []))
+        if faults := [fault for fault in faults if fault]:
+            cell.raise_cell_error("; ".join(faults))
+
+    if config.option.nbval:
+        IPyNbFile.collect, IPyNbCell.runtest = collect_with_noise, run_with_riders
