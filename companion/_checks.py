@@ -8,7 +8,8 @@ Traceback (most recent call last):
 ValueError: X must be a 2-D array of shape (n_samples, n_features); got shape (3,). Use X.reshape(-1, 1) for ...
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, NoReturn
 
@@ -40,6 +41,16 @@ class NumericalWarning(RuntimeWarning):
 
 class ConvergenceWarning(NumericalWarning):
     """An iteration stopped before it reached the accuracy that was asked for; the result says how far it came."""
+
+
+@contextmanager
+def needs(module: str, package: str, extra: str) -> Iterator[None]:
+    """Around imports: where they fail, say which extra of the course brings the package that ``module`` needs."""
+    try:
+        yield
+    except ImportError as error:
+        message = f'{module} needs {package}: pip install "kernels-to-performers[{extra}]" ({error})'
+        raise type(error)(message, name=error.name, path=error.path) from error
 
 
 def fail(name: str, expected: str, got: str, fix: str, error: type[Exception] = ValueError) -> NoReturn:

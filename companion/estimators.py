@@ -25,21 +25,23 @@ from itertools import combinations
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    RegressorMixin,
-    TransformerMixin,
-    clone,
-)
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Tags
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from companion import _arrays, _checks, _refusals, features, frequencies, svm
 from companion.kernels import Gaussian, Kernel, Stationary
+
+with _checks.needs(__name__, "scikit-learn", extra="sklearn"):
+    from sklearn.base import (
+        BaseEstimator,
+        ClassifierMixin,
+        ClassNamePrefixFeaturesOutMixin,
+        RegressorMixin,
+        TransformerMixin,
+        clone,
+    )
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.utils import Tags
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import check_is_fitted, validate_data
 
 __all__ = ["DualSVC", "KernelRidge", "RandomFeatures"]
 

@@ -3,12 +3,9 @@
 Each takes what its page computed, draws it in the style of ``plotting`` and returns what it drew on.
 """
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from companion.plotting import PALETTE, SERIES, SINGLE, WIDE
+from companion.plotting import PALETTE, SERIES, SINGLE, WIDE, Axes, Figure, plt
 
 
 def cosines(r: np.ndarray, exact: np.ndarray, curves: dict[int, list], errors: dict[int, np.ndarray]) -> Figure:

@@ -3,13 +3,10 @@
 Each takes what its page computed, draws it in the style of ``plotting`` and returns what it drew on.
 """
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from companion import plotting
-from companion.plotting import PALETTE, SERIES, SINGLE, WIDE
+from companion.plotting import PALETTE, SERIES, SINGLE, WIDE, Axes, Figure, plt
 
 
 def inner_products(frequencies: dict[str, np.ndarray], k: np.ndarray, errors: dict[str, np.ndarray]) -> Figure:

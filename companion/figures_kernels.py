@@ -5,13 +5,10 @@ Each takes what its page computed, draws it in the style of ``plotting`` and ret
 
 from collections.abc import Callable
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from companion import plotting
-from companion.plotting import PALETTE, SERIES, SINGLE, WIDE
+from companion.plotting import PALETTE, SERIES, SINGLE, WIDE, Axes, Figure, plt
 
 
 def three_views(X: np.ndarray, labels: np.ndarray, K: np.ndarray, Phi: np.ndarray) -> Figure:

@@ -8,13 +8,17 @@ Chapters draw with names, never with hex codes: ``ax.plot(D, error, color=PALETT
 ``figures_kernels`` and so on, one module a part.
 """
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
-from cycler import cycler
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
+
+from companion import _checks
+
+with _checks.needs(__name__, "matplotlib", extra="notebooks"):
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+    from cycler import cycler
+    from matplotlib.axes import Axes
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.figure import Figure
 
 PALETTE = {
     "paper": "#fdfcf9",  # page and figure background

@@ -33,7 +33,8 @@ def source(function: Callable) -> None:
     -----
     Needs IPython, which every notebook has.
     """
-    from IPython.display import Markdown, display
+    with _checks.needs(__name__, "IPython", extra="notebooks"):
+        from IPython.display import Markdown, display
 
     display(Markdown(markdown(function)))
 

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tokenize
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,28 @@ def test_importing_loads_nothing_heavy_and_opens_no_connection(name):
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+FIGURES = [name for name in MODULES if name == "plotting" or name.startswith("figures_")]
+EXTRAS = [("estimators", "sklearn", "sklearn"), *((name, "matplotlib", "notebooks") for name in FIGURES)]
+
+
+@pytest.mark.parametrize(("name", "missing", "extra"), EXTRAS)
+def test_what_an_extra_brings_is_asked_for_by_the_name_of_the_extra(name, missing, extra):
+    code = f"import sys; sys.modules[{missing!r}] = None; import companion.{name}"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    last = run.stderr.splitlines()[-1]
+    assert run.returncode == 1 and last.startswith("ModuleNotFoundError: companion."), run.stderr
+    assert f'pip install "kernels-to-performers[{extra}]"' in last
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    distributions = {"sklearn": "scikit-learn"}
+    assert any(requirement.startswith(distributions.get(missing, missing)) for requirement in extras[extra])
+
+
+def test_the_example_of_the_readme_prints_what_it_says():
+    [code] = re.findall(r"^```python\n(.+?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == re.findall(r"^print\(.+\)  # (.+)$", code, re.M)
 
 
 def test_the_version_works_from_a_plain_checkout(tmp_path):
