@@ -35,7 +35,8 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 WORK = ROOT / "work"
 PINS = ROOT / "constraints.txt"
-NBVAL = ("--nbval", "--nbval-current-env", "--nbval-cell-timeout=120")  # strict: every output is compared
+# Strict: every output is compared; the rest that is checked on a page rides on the same execution.
+NBVAL = ("--nbval", "--nbval-current-env", "--nbval-cell-timeout=120", "-p", "tools.riders")
 MIN_PYTHON = (3, 11)
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 EXTRAS = {"book": "book", "all": "book,lab,notebooks,sklearn,test,torch"}
@@ -337,7 +338,7 @@ def test(arguments: list[str]) -> int:
     workers = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder"]
     paths = []
     if "--pages" in arguments:
-        arguments, paths = [a for a in arguments if a != "--pages"], ["book", "tests/book/test_figures.py"]
+        arguments, paths = [a for a in arguments if a != "--pages"], ["book"]
     return run(environment("all"), "-m", "pytest", *NBVAL, *workers, *paths, *arguments)
 
 

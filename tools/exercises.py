@@ -101,34 +101,3 @@ def tries(cell) -> list[str]:
 def with_value(source: str, value: str) -> str:
     """The live cell with its parameter set to `value`."""
     return TRY.sub(rf"\g<assignment>{value}", source, count=1)
-
-
-def namespace(page: Page, stop: int) -> dict:
-    """What the page's code cells before cell number `stop` define, run without a kernel and without drawing."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    plt.show = lambda *_, **__: plt.close("all")  # Agg would warn that it cannot show
-    names: dict = {"__name__": "__main__"}
-    run_cells(page, range(stop), names)
-    return names
-
-
-def run_cells(page: Page, numbers: range, names: dict, instead: dict[int, str] | None = None) -> None:
-    """Run the code cells with these numbers in `names`, some of them with another source."""
-    for number in numbers:
-        cell = page.source.cells[number]
-        if cell.cell_type == "code" and "remove-cell" not in tags(cell):
-            exec(compile((instead or {}).get(number, cell.source), f"{page.name}.md", "exec"), names)
-
-
-def passes(exercise: Exercise, code: str) -> bool:
-    """Whether `code` in the place of the solution passes the exercise's check."""
-    names = namespace(exercise.page, exercise.solution)
-    try:
-        run_cells(exercise.page, range(exercise.solution, exercise.check + 1), names, {exercise.solution: code})
-    except (AssertionError, NotImplementedError):
-        return False
-    return True

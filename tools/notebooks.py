@@ -34,11 +34,17 @@ PICTURE = ("intro", "fig-intro-picture", "one-picture.png")  # the figure that R
 FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError, RuntimeError)
 
 
+class ThisPython(AsyncKernelManager):
+    """Starts the kernel of the running Python, as nbval does, whatever kernels are registered on the machine."""
+
+    def __init__(self, **options):
+        super().__init__(**options, kernel_spec_manager=NbvalKernelspecManager())
+
+
 def execute(page: Page, first: str = "", allow_errors: bool = False, **environment: str) -> tuple[nbformat.NotebookNode, float]:
     """The executed notebook of the page's .md and the seconds it took.
 
-    The kernel is this Python, whatever kernels are registered on the machine. It runs the code ``first`` before the
-    page, which does not see it, and has the variables of ``environment``.
+    The kernel runs the code ``first`` before the page, which does not see it, and has the variables of ``environment``.
     """
     notebook = page.source.copy()
     notebook.metadata = nbformat.NotebookNode(page.kept_metadata)
@@ -47,7 +53,8 @@ def execute(page: Page, first: str = "", allow_errors: bool = False, **environme
     start = time.monotonic()
     client = NotebookClient(
         notebook,
-        km=AsyncKernelManager(kernel_name=CURRENT_ENV_KERNEL_NAME, kernel_spec_manager=NbvalKernelspecManager()),
+        kernel_name=CURRENT_ENV_KERNEL_NAME,
+        kernel_manager_class=ThisPython,
         timeout=TIMEOUT,
         allow_errors=allow_errors,
         record_timing=False,

@@ -60,7 +60,7 @@ def trials(page: Page) -> Iterator[Trial]:
         for mistake in (m for m in wrong if m.exercise == exercise.label):
             text = planted.replaced(exercise.cell(exercise.solution), mistake.old, mistake.new)
             answers[f"the wrong answer {mistake.name}"] = text, ("AssertionError",)
-        rest = [i for i in range(exercise.solution + 1, exercise.check + 1) if cells[i].cell_type == "code"]
+        rest = [i for i in range(exercise.solution + 1, exercise.check + 1) if runs(cells[i]) and "solution" not in tags(cells[i])]
         for what, (text, right) in answers.items():
             sources = [("the answer", text), *((f"cell {i}", cells[i].source) for i in rest)]
             yield Trial(what, exercise.solution, sources, right)

@@ -4,6 +4,7 @@ Without this a green run proves little: a notebook without execution counts, for
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,17 +14,12 @@ import nbformat
 import pytest
 
 import course
-from tools import exercises, notebooks, numbers, rules
+from tools import notebooks, numbers, rules
 from tools.pages import ROOT, Page
 
 HEALTHY = (ROOT / "tests" / "canary" / "canary.md").read_text()
-
-
-class Canary(Page):
-    """The canary in a folder of its own."""
-
-    md = property(lambda self: self.root / f"{self.name}.md")
-    ipynb = property(lambda self: self.root / f"{self.name}.ipynb")
+FRAGILE = (ROOT / "tests" / "canary" / "fragile.md").read_text()
+WRONG = (ROOT / "tests" / "canary" / "canary.toml").read_text()
 
 
 def replaced(text: str, old: str, new: str) -> str:
@@ -31,64 +27,83 @@ def replaced(text: str, old: str, new: str) -> str:
     return text.replace(old, new, 1)
 
 
+def saved(folder: Path, name: str, text: str) -> Page:
+    """A page in a book of its own, without a notebook."""
+    page = Page(name, folder)
+    page.md.parent.mkdir(exist_ok=True)
+    page.md.write_text(text)
+    return page
+
+
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
     """The healthy canary, executed once by the course's own writer."""
-    folder = tmp_path_factory.mktemp("canary")
-    (folder / "canary.md").write_text(HEALTHY)
-    notebook, _ = notebooks.execute(Canary("canary", folder))
-    return nbformat.writes(notebook)
+    return nbformat.writes(notebooks.execute(saved(tmp_path_factory.mktemp("canary"), "canary", HEALTHY))[0])
 
 
 @pytest.fixture
 def canary(stored, tmp_path):
-    """A canary whose .md or stored notebook a test may damage: canary(md=(old, new)) or canary(stored=(old, new))."""
+    """A canary whose text, stored notebook or planted answers a test may damage.
+
+    canary(md=(old, new)), canary(stored=[(old, new), …]), canary(wrong=[…]); ``both`` damages text and notebook.
+    """
 
     def make(name="canary", **damages):
-        md = HEALTHY
-        for old, new in (damages[key] for key in ("md", "then") if key in damages):
+        md, text, both = HEALTHY, stored, damages.get("both", ())
+        for old, new in [*(damages[key] for key in ("md", "then") if key in damages), *both]:
             md = replaced(md, old, new)
-        (tmp_path / f"{name}.md").write_text(md)
-        text = stored
-        for old, new in damages.get("stored", ()):
+        for old, new in [*damages.get("stored", ()), *both]:
             text = replaced(text, old, new)
-        (tmp_path / f"{name}.ipynb").write_text(text)
-        return Canary(name, tmp_path)
+        page = saved(tmp_path, name, md)
+        page.ipynb.write_text(text)
+        planted = tmp_path / "tests" / "planted" / f"{name}.toml"
+        planted.parent.mkdir(parents=True, exist_ok=True)
+        wrong = WRONG.replace("NAME", name)
+        for old, new in damages.get("wrong", ()):
+            wrong = replaced(wrong, old, new)
+        planted.write_text(wrong)
+        return page
 
     return make
 
 
 def nbval(folder: Path) -> tuple[int, str]:
-    """nbval on the folder's notebooks, exactly as the course runs it."""
-    command = [sys.executable, "-m", "pytest", *course.NBVAL, "-p", "no:cacheprovider", "-q", "-c", os.devnull, str(folder)]
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    """nbval with its riders on the folder's notebooks, exactly as the course runs it."""
+    command = [sys.executable, "-m", "pytest", *course.NBVAL, "-p", "no:cacheprovider", "-q", "-k", "not noise", "-c", os.devnull, str(folder)]
+    run = subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     return run.returncode, run.stdout + run.stderr
 
 
-DAMAGES = {
-    "changed-number": [("total 2.50", "total 2.51")],
-    "exception": [("print(f\\\"total {total:.2f}\\\")", "print(f\\\"total {1 / 0:.2f}\\\")")],
-    "unseeded-draw": [("default_rng(0)", "default_rng()")],
+STORED, BOTH, WRONG_ANSWER = "stored", "both", "wrong"
+DAMAGES = {  # on one page such as do not disturb each other: what is damaged, where it shows, what the report says
+    "first": [
+        (STORED, ("total 2.50", "total 2.51"), "Cell 1", "total 2.51"),
+        (BOTH, ("default_rng(0)", "default_rng()"), "Cell 2", "draw"),
+        (BOTH, ("x**2)", "x**2.2)"), "Cell 3", "figure fig-canary-curve changed"),
+        (BOTH, ("double(0) == 0", "True"), "Cell 4", "the wrong answer first-two-is-added passes its check"),
+        (BOTH, ("# try: 1, 2", "# try: 1, 0"), "Cell 6", "the live value 0 ends in ZeroDivisionError"),
+    ],
+    "second": [
+        (BOTH, ("{total:.2f}", "{1 / 0:.2f}"), "Cell 1", "ZeroDivisionError"),
+        (BOTH, ("plt.plot(x, x**2)", "pass"), "Cell 3", "Missing output fields"),
+        (BOTH, ("double(2) == 4", "callable(double)"), "Cell 4", "the untouched stub of ex-canary-double passes"),
+        (BOTH, ("double(0) == 0", "True"), "Cell 4", "the wrong answer second-two-is-added passes its check"),
+    ],
+    "third": [(WRONG_ANSWER, ("2 + x", "x.nothing"), "Cell 4", "not refused by its check, but by AttributeError in cell")],
 }
 
 
-def test_nbval_passes_the_healthy_page_and_fails_each_damaged_one(canary, tmp_path):
+def test_nbval_and_its_riders_pass_the_healthy_page_and_fail_each_damaged_one(canary, tmp_path):
     canary("healthy")
-    for name, damage in DAMAGES.items():
-        canary(name, stored=damage)
-    code, text = nbval(tmp_path)
-    failed = {line.split("::")[0].removeprefix("FAILED ").removesuffix(".ipynb") for line in text.splitlines() if line.startswith("FAILED")}
+    for name, damages in DAMAGES.items():
+        canary(name, **{kind: [pair for k, pair, *_ in damages if k == kind] for kind in (STORED, BOTH, WRONG_ANSWER)})
+    code, text = nbval(tmp_path / "book")
     assert code == 1, text
-    assert failed == set(DAMAGES), text
-
-
-def test_figure_check_passes_the_healthy_curve(canary):
-    assert notebooks.compare_figures(canary()) == []
-
-
-def test_figure_check_fails_a_changed_curve(canary):
-    [problem] = notebooks.compare_figures(canary(md=("x**2", "x**2.2")))
-    assert "canary: figure fig-canary-curve changed" in problem
+    failed = set(re.findall(r"^FAILED (?:\S*/)?(\w+)\.ipynb::(Cell \d)", text, re.M))
+    assert failed == {(name, cell) for name, damages in DAMAGES.items() for _, _, cell, _ in damages}, text
+    for name, damages in DAMAGES.items():
+        report = "\n".join(re.findall(rf"^_+ .*\b{name}\.ipynb.*?(?=^_____|\Z|^=====)", text, re.M | re.S))
+        assert [words for *_, words in damages if words not in report] == [], f"{name}:\n{text}"
 
 
 def test_figure_check_fails_one_moved_marker_and_one_changed_digit(canary):
@@ -101,9 +116,13 @@ def test_figure_check_fails_one_moved_marker_and_one_changed_digit(canary):
         assert notebooks.changed_share(old, new) > notebooks.TILE_TOLERANCE
 
 
-def test_figure_check_fails_a_missing_curve(canary):
-    [problem] = notebooks.compare_figures(canary(md=("plt.plot(x, x**2)\nplt.show()", "pass")))
-    assert problem.startswith("canary: the stored figures are")
+def test_noise_fails_each_cell_that_hinges_on_last_bits_and_no_other(tmp_path):
+    page = saved(tmp_path, "fragile", FRAGILE)
+    page.ipynb.write_text(nbformat.writes(notebooks.execute(page)[0]))
+    problems = notebooks.compare(page, notebooks.execute_noisily(page))
+    fragile = [number for number, cell in enumerate(page.source.cells) if "fragile" in cell.source]
+    assert len(fragile) == 5
+    assert sorted({int(number) for problem in problems for number in re.findall(r"^fragile: cell (\d+)", problem)}) == fragile
 
 
 def test_the_healthy_page_keeps_the_rules(canary):
@@ -185,14 +204,6 @@ def test_every_rule_is_shown_to_fail():
 def test_rule_fails_the_damaged_page(canary, rule, damage, words):
     found = list(rule(canary(**damage)))
     assert any(words in problem for problem in found), found
-
-
-def test_exercise_check_tells_solution_stub_and_toothless_check_apart(canary):
-    [exercise] = exercises.exercises(canary())
-    assert exercises.passes(exercise, exercise.cell(exercise.solution))
-    assert not exercises.passes(exercise, exercise.stub)
-    [toothless] = exercises.exercises(canary(md=('assert double(2) == 4, "Twice two is four."\nassert double(0) == 0', "assert callable(double)")))
-    assert exercises.passes(toothless, toothless.stub), "a stub that passes its check is what test_exercises must report"
 
 
 @pytest.mark.parametrize(
