@@ -1,8 +1,11 @@
-"""A Sphinx extension for the back matter: the API, read from the source without importing it, and the run times.
+"""A Sphinx extension: the back matter, numbers that belong to their page, and the line under a chapter's title.
 
 ``.. companion-module:: kernels`` shows a module's docstring, its public functions and classes, and those that its
 ``__all__`` takes from a private module; ``.. run-times::`` shows book/back/run-times.json. The site must build where
 torch is not installed, so nothing of the package is imported.
+
+Equations, figures, theorems and exercises are counted from 1 on every page, so that no page moves the numbers of
+another; a reference to another page's names that page. The line under the title comes from the front matter.
 """
 
 from __future__ import annotations
@@ -15,11 +18,14 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.statemachine import StringList
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.ext.napoleon import Config, NumpyDocstring
+from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
-from tools.pages import ROOT, RUN_TIMES
+from tools.pages import ROOT, RUN_TIMES, Page
 
 ATTRIBUTES = [("Attributes", "params_style")]  # by default their types would become links to nowhere
 NAPOLEON = Config(napoleon_use_rtype=False, napoleon_use_param=False, napoleon_custom_sections=ATTRIBUTES)
@@ -128,7 +134,63 @@ def parsed(directive: SphinxDirective, lines: list[str], source: Path) -> list[n
     return container.children
 
 
+def number_by_page(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Count every kind of numbered thing from 1 on each page; Sphinx has counted through the book."""
+    for kinds in env.toc_fignumbers.values():
+        for kind, numbers in kinds.items():
+            kinds[kind] = {label: (number,) for number, label in enumerate(numbers, 1)}
+    return []
+
+
+def home_of(env: BuildEnvironment, reference: pending_xref) -> str | None:
+    """The page of the equation, figure, theorem or exercise that a reference by number means."""
+    target, homes = reference["reftarget"], {}
+    if reference.get("refdomain") == "math":
+        homes = {label: page for label, (page, _) in env.get_domain("math").equations.items()}
+    elif reference.get("refdomain") == "prf":
+        homes = {label: entry["docname"] for label, entry in getattr(env, "proof_list", {}).items()}
+    elif reference.get("reftype") == "numref":
+        homes = {label: page for label, (page, *_) in env.get_domain("std").anonlabels.items()}
+    return homes.get(target)
+
+
+class NamePage(SphinxPostTransform):
+    """``(2)`` becomes ``(2) of Bochner's theorem`` where the reference leads to another page."""
+
+    default_priority = 9  # just before references are resolved
+
+    def run(self, **_) -> None:
+        for reference in list(self.document.findall(pending_xref)):
+            home = home_of(self.env, reference)
+            if home not in (None, self.env.docname):
+                place = reference.parent.index(reference) + 1
+                reference.parent.insert(place, nodes.Text(f" of {self.env.titles[home].astext()}"))
+
+
+def chapter_line(app: Sphinx, document: nodes.document) -> None:
+    """Under a chapter's title: how long it takes, whether it is optional, and which pages it builds on."""
+    page = Page(app.env.docname.removeprefix("book/"))
+    course = json.loads(app.env.metadata[app.env.docname].get("course", "{}"))
+    if not page.is_chapter or not course:
+        return
+    minutes = course["minutes"]
+    times = f"{minutes['read']} min to read, {minutes['exercises']} for the exercises"
+    line = nodes.paragraph("", f"{times} · {course['track']} track · ", classes=["chapter-line"])
+    line += nodes.Text("builds on " if course["requires"] else "builds on no other page")
+    known = {name.rsplit("/", 1)[-1]: name for name in app.env.found_docs}
+    for number, slug in enumerate(course["requires"]):
+        xref = pending_xref(
+            "", nodes.inline(), refdomain="std", reftype="doc", reftarget=f"/{known[slug]}", refexplicit=False
+        )
+        xref["refdoc"] = app.env.docname
+        line += [*([nodes.Text(", ")] if number else []), xref]
+    next(document.findall(nodes.title)).parent.insert(1, line)
+
+
 def setup(app: Sphinx) -> dict:
     app.add_directive("companion-module", CompanionModule)
     app.add_directive("run-times", RunTimes)
+    app.add_post_transform(NamePage)
+    app.connect("env-get-updated", number_by_page, priority=900)  # after Sphinx has counted
+    app.connect("doctree-read", chapter_line, priority=600)  # after the front matter was read
     return {"parallel_read_safe": True}
