@@ -33,7 +33,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
-WORK = ROOT / "work"
 PINS = ROOT / "constraints.txt"
 # Strict: every output is compared; the rest that is checked on a page rides on the same execution.
 NBVAL = ("--nbval", "--nbval-current-env", "--nbval-cell-timeout=120", "-p", "tools.riders")
@@ -346,33 +345,8 @@ def notebooks(arguments: list[str]) -> int:
     return run(environment("all"), "-m", "tools.notebooks", *arguments)
 
 
-def copy_pages(source: Path = ROOT / "book", target: Path = WORK) -> tuple[int, int]:
-    """Copy the pages a reader runs; what is there is the reader's and stays. Returns how many were copied and kept."""
-    copied = kept = 0
-    for page in sorted(
-        [*source.rglob("*.ipynb"), *(p for p in source.rglob("*.md") if not p.with_suffix(".ipynb").exists())]
-    ):
-        place = target / page.relative_to(source)
-        if ".ipynb_checkpoints" in page.parts:
-            continue
-        if place.exists():
-            kept += 1
-        else:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(page, place.with_suffix(".part"))
-            os.replace(place.with_suffix(".part"), place)  # all of it or nothing: what is there is never copied again
-            copied += 1
-    return copied, kept
-
-
 def lab(arguments: list[str]) -> int:
-    python = environment("all")
-    folder = ROOT / "book" if "--edit" in arguments else WORK
-    if folder is WORK:
-        copied, kept = copy_pages()
-        say(f"{copied} pages copied to work/, {kept} kept as you left them (delete a file there to have it fresh)")
-    rest = [a for a in arguments if a != "--edit"]
-    return run(python, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", *rest)
+    return run(environment("all"), "-m", "tools.lab", *arguments)
 
 
 def bench(arguments: list[str]) -> int:

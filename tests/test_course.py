@@ -424,19 +424,6 @@ def test_a_build_that_leaves_out_a_page_has_failed(builder, capfd, monkeypatch):
     assert "much" not in out and out.splitlines()[-1].endswith("intro.html")
 
 
-def test_lab_never_overwrites_a_readers_page(tmp_path):
-    source, target = tmp_path / "book", tmp_path / "work"
-    (source / "part").mkdir(parents=True)
-    (source / "part" / "page.md").write_text("text")
-    (source / "part" / "page.ipynb").write_text("as published")
-    (source / "notation.md").write_text("plain page")
-    assert course.copy_pages(source, target) == (2, 0)
-    assert not (target / "part" / "page.md").exists(), "a pair is copied as its notebook"
-    (target / "part" / "page.ipynb").write_text("my notes")
-    assert course.copy_pages(source, target) == (0, 2)
-    assert (target / "part" / "page.ipynb").read_text() == "my notes"
-
-
 def test_doctor_says_what_to_do(monkeypatch, capsys):
     monkeypatch.setattr(course, "find_browser", lambda: None)
     monkeypatch.setattr(course.shutil, "disk_usage", lambda _: course.shutil._ntuple_diskusage(0, 0, 2**30))

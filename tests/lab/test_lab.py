@@ -1,6 +1,7 @@
-"""A reader's copy of a page in JupyterLab: it opens in a real browser, every cell runs, and prints what the book
-shows."""
+"""A reader's copy of a page in JupyterLab, in a real browser: it prints what the book shows, its exercise waits for an
+answer, and what opens is the intro."""
 
+import json
 import os
 import socket
 import subprocess
@@ -11,15 +12,20 @@ import urllib.request
 
 import pytest
 
-import course
-from tools.pages import Page
+from tools.exercises import exercises
+from tools.lab import copy_pages
+from tools.pages import ROOT, Page, tags
 
 PAGE = "kernels/kernel-trick"
-RUN_ALL = """async () => {
+SERVE = "import sys; from tools.lab import serve; serve(*sys.argv[1:2], sys.argv[2:])"
+RUN_ALL = """async (answer) => {
   const app = window.jupyterapp;
   const panel = app.shell.currentWidget;
   await panel.context.ready;
   await panel.sessionContext.ready;
+  for (const cell of panel.content.model.cells) {
+    if (answer && cell.sharedModel.source.includes('raise NotImplementedError')) cell.sharedModel.setSource(answer);
+  }
   await app.commands.execute('notebook:run-all-cells');
   return panel.content.model.sharedModel.toJSON().cells;
 }"""
@@ -29,24 +35,20 @@ RUN_ALL = """async () => {
 def lab(tmp_path_factory):
     """JupyterLab over copies of the pages, as `make lab` starts it, with settings of its own; yields its address."""
     folder = tmp_path_factory.mktemp("lab")
-    course.copy_pages(target=folder / "work")
+    copy_pages(target=folder / "work")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")
-    environment = {**os.environ, **{name: str(folder / name.lower()) for name in names}, "PYTHONPATH": str(course.ROOT)}
+    environment = {**os.environ, **{name: str(folder / name.lower()) for name in names}, "PYTHONPATH": str(ROOT)}
     options = [
-        f"--ServerApp.root_dir={folder / 'work'}",
         "--no-browser",
         "--allow-root",
         "--IdentityProvider.token=",
         f"--ServerApp.port={port}",
     ]
     command = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        *options,
+        *(sys.executable, "-c", SERVE, str(folder / "work"), *options),
         "--LabApp.expose_app_in_browser=True",
         "--ServerApp.disable_check_xsrf=True",
     ]
@@ -80,17 +82,51 @@ def texts(cell):
     return ["".join(text) for text in outputs]
 
 
-def test_a_copy_runs_in_lab_and_prints_what_the_book_shows(lab, chromium):
+@pytest.fixture(scope="module")
+def runs(lab, chromium):
+    """The code cells of the copy after running all: as it was opened, and with the solution in place of its stub."""
+    (exercise,) = [e for e in exercises(Page(PAGE)) if e.is_code]
     tab = chromium.new_page()
     tab.goto(f"{lab}/lab/tree/{PAGE}.ipynb")
     tab.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-    cells = [cell for cell in tab.evaluate(RUN_ALL) if cell["cell_type"] == "code"]
+    runs = [tab.evaluate(RUN_ALL, answer) for answer in (None, exercise.cell(exercise.solution))]
     tab.close()
-    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1)), f"{PAGE}: not every cell ran"
-    errors = [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
-    assert errors == [], f"{PAGE} in JupyterLab: {errors[0]['ename']}: {errors[0]['evalue']}"
-    stored = [cell for cell in Page(PAGE).notebook.cells if cell.cell_type == "code"]
-    assert [texts(cell) for cell in cells] == [texts(cell) for cell in stored]
+    return [[cell for cell in cells if cell["cell_type"] == "code"] for cells in runs]
+
+
+def printed(cells):
+    """What the cells print, stubs and solutions apart."""
+    exercise = ("NotImplementedError", "### BEGIN SOLUTION")
+    return [texts(cell) for cell in cells if not any(word in "".join(cell["source"]) for word in exercise)]
+
+
+def errors(cells):
+    return [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
+
+
+def test_a_copy_prints_what_the_book_shows_up_to_the_check_of_its_stub(runs):
+    stored = [c for c in Page(PAGE).notebook.cells if c.cell_type == "code" and "solution" not in tags(c)]
+    (check,) = [number for number, cell in enumerate(stored) if "check" in tags(cell)]
+    assert printed(runs[0])[:check] == [texts(cell) for cell in stored[:check]]
+    assert [(e["ename"], e["evalue"]) for e in errors(runs[0])] == [("NotImplementedError", "Your answer goes here.")]
+
+
+def test_the_check_passes_once_the_answer_is_written(runs):
+    stored = [c for c in Page(PAGE).notebook.cells if c.cell_type == "code" and "solution" not in tags(c)]
+    assert errors(runs[1]) == []
+    assert printed(runs[1]) == [texts(cell) for cell in stored]
+
+
+def test_lab_opens_the_intro_and_asks_nothing(lab, chromium):
+    address = f"{lab}/lab/api/settings/@jupyterlab/apputils-extension:notification"
+    with urllib.request.urlopen(address, timeout=30) as answer:
+        assert json.load(answer)["schema"]["properties"]["fetchNews"]["default"] == "false"
+    tab = chromium.new_page()
+    tab.goto(lab)
+    tab.wait_for_selector(".jp-Notebook >> text=The map", timeout=60_000)
+    assert tab.evaluate("window.jupyterapp.shell.currentWidget.context.path") == "intro.ipynb"
+    assert tab.locator(".jp-Dialog").count() == 0
+    tab.close()
 
 
 def test_lab_typesets_theorems_and_mathematics(lab, chromium):
