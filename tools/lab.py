@@ -22,6 +22,7 @@ from tools.pages import ROOT, figure, tags
 WORK = ROOT / "work"
 CONFIG = ROOT / "tools" / "jupyter"  # no question about news; wide names; below the reader's own settings
 GATE = re.compile(r"^:::+\{solution-(start|end)\}.*\n(?::[\w-]+:.*\n)*:::+[ ]*\n?", re.M)
+DETAILS = re.compile(r"^<details[^>]*><summary>(.*?)</summary>\n(.*?)\n</details>", re.M | re.S)
 CITE = re.compile(r"\s*\{cite\}`[^`]*`")  # author and year stand before it
 NUMREF = re.compile(r"\{numref\}`([\w-]+)`")
 EQREF = re.compile(r"\{eq\}`([\w-]+)`")
@@ -83,7 +84,12 @@ def for_reader(notebook: nbformat.NotebookNode, slug: str, elsewhere: dict[str, 
 def folded(solution: list) -> nbformat.NotebookNode:
     """A solution as one text that the reader opens: its prose, its code and what that prints."""
     text = [part if isinstance(part, str) else shown(part) for part in solution]
-    return new_markdown_cell("\n\n".join(["<details><summary>Solution</summary>", *text, "</details>"]))
+    return new_markdown_cell(dropdown("Solution", "\n\n".join(text)))
+
+
+def dropdown(title: str, text: str) -> str:
+    """What JupyterLab folds with its formulas typeset; in <details> it leaves them raw."""
+    return f"::::{{dropdown}} {title}\n{text.strip()}\n::::"
 
 
 def shown(cell: nbformat.NotebookNode) -> str:
@@ -95,6 +101,7 @@ def shown(cell: nbformat.NotebookNode) -> str:
 def in_plain_words(text: str, figures: list[str], elsewhere: dict[str, str]) -> str:
     text = NUMREF.sub(lambda match: f"Fig. {figures.index(match[1]) + 1}", text)
     text = EQREF.sub(lambda match: elsewhere.get(match[1], match[0]), text)
+    text = DETAILS.sub(lambda match: dropdown(match[1], match[2]), text)
     return CITE.sub("", text).replace(INVITATION, STUB_ABOVE)
 
 

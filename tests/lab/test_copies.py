@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import re
 
 import nbformat
 import pytest
@@ -11,6 +12,7 @@ from tools.exercises import ANSWER, exercises
 from tools.lab import copy_pages, for_reader
 from tools.pages import ROOT, notebook_pages, tags
 
+FOLDED = "::::{dropdown} Solution"
 PAGES = notebook_pages()
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -58,17 +60,17 @@ def test_stub_then_check_then_solution(copies, page):
 def test_a_solution_is_folded_text_and_nowhere_else(copies, page):
     cells, solutions = copies[page.name], [c for c in page.notebook.cells if "solution" in tags(c)]
     elsewhere = lines("\n".join(c.source for c in page.notebook.cells if "solution" not in tags(c)))
-    open_text = "\n".join(c.source for c in cells if not c.source.startswith("<details><summary>Solution"))
-    folded = "\n".join(c.source for c in cells if c.source.startswith("<details><summary>Solution"))
-    assert folded.count("<summary>Solution</summary>") == sum(exercise.solved for exercise in exercises(page))
+    open_text = "\n".join(c.source for c in cells if not c.source.startswith(FOLDED))
+    folded = "\n".join(c.source for c in cells if c.source.startswith(FOLDED))
+    assert folded.count(FOLDED) == sum(exercise.solved for exercise in exercises(page))
     for cell in solutions:
         own = lines(ANSWER.search(cell.source)[0] if ANSWER.search(cell.source) else cell.source)
         own = {line for line in own if not line.startswith("###")}
         assert own <= lines(folded)
         assert not own & lines(open_text) - elsewhere
     text = "\n".join(c.source for c in cells if c.cell_type == "markdown")
-    assert [word for word in ("{solution-", "{cite}", "{numref}", "new cell here") if word in text] == []
-    assert text.count("<details") == text.count("</details>")
+    assert [word for word in ("{solution-", "{cite}", "{numref}", "<details", "new cell here") if word in text] == []
+    assert text.count("::::{dropdown}") == len(re.findall(r"^::::$", text, re.M))
 
 
 @each_page
