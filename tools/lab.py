@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+from jupyter_client.kernelspec import KernelSpecManager
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from tools.exercises import ANSWER, stub
@@ -137,6 +138,13 @@ def copy_pages(source: Path = ROOT / "book", target: Path = WORK) -> tuple[int, 
     return copied, kept
 
 
+class OwnKernel(KernelSpecManager):
+    """The kernel of this Python alone, whatever kernels are registered on the machine."""
+
+    def _kernel_dirs_default(self) -> list[str]:
+        return []
+
+
 def serve(folder: Path, arguments: list[str]) -> None:
     """JupyterLab on `folder`, open at the intro, whose map has the pages in the course's order."""
     from jupyterlab.labapp import LabApp
@@ -144,6 +152,7 @@ def serve(folder: Path, arguments: list[str]) -> None:
     paths = [os.environ.get("JUPYTER_CONFIG_PATH"), str(CONFIG)]
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, paths))
     options = [f"--ServerApp.root_dir={folder}", "--LabApp.default_url=/lab/tree/intro.ipynb"]
+    options += ["--ServerApp.kernel_spec_manager_class=tools.lab.OwnKernel"]
     LabApp.launch_instance([*options, *arguments])
 
 

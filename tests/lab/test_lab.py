@@ -21,8 +21,9 @@ SERVE = "import sys; from tools.lab import serve; serve(*sys.argv[1:2], sys.argv
 RUN_ALL = """async (answer) => {
   const app = window.jupyterapp;
   const panel = app.shell.currentWidget;
+  const late = new Promise((_, fail) => setTimeout(() => fail(new Error("no kernel after a minute")), 60_000));
   await panel.context.ready;
-  await panel.sessionContext.ready;
+  await Promise.race([panel.sessionContext.ready, late]);
   for (const cell of panel.content.model.cells) {
     if (answer && cell.sharedModel.source.includes('raise NotImplementedError')) cell.sharedModel.setSource(answer);
   }
@@ -40,14 +41,21 @@ SCROLL = """(text) => {
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """JupyterLab over copies of the pages, as `make lab` starts it, with settings of its own; yields its address."""
+    """JupyterLab over copies of the pages, as `make lab` starts it, with settings of its own; yields its address.
+
+    The machine has a kernel of the same name that does not start.
+    """
     folder = tmp_path_factory.mktemp("lab")
     copy_pages(target=folder / "work")
+    foreign = folder / "share" / "kernels" / "python3" / "kernel.json"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text(json.dumps({"argv": ["no-such-python"], "display_name": "Another", "language": "python"}))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")
     environment = {**os.environ, **{name: str(folder / name.lower()) for name in names}, "PYTHONPATH": str(ROOT)}
+    environment["JUPYTER_PATH"] = str(folder / "share")
     options = [
         "--no-browser",
         "--allow-root",
