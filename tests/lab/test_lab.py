@@ -21,13 +21,13 @@ SERVE = "import sys; from tools.lab import serve; serve(*sys.argv[1:2], sys.argv
 RUN_ALL = """async (answer) => {
   const app = window.jupyterapp;
   const panel = app.shell.currentWidget;
-  const late = new Promise((_, fail) => setTimeout(() => fail(new Error("no kernel after a minute")), 60_000));
+  const late = new Promise((_, fail) => setTimeout(() => fail(new Error("not run in two minutes")), 120_000));
   await panel.context.ready;
   await Promise.race([panel.sessionContext.ready, late]);
   for (const cell of panel.content.model.cells) {
     if (answer && cell.sharedModel.source.includes('raise NotImplementedError')) cell.sharedModel.setSource(answer);
   }
-  await app.commands.execute('notebook:run-all-cells');
+  await Promise.race([app.commands.execute('notebook:run-all-cells'), late]);
   return panel.content.model.sharedModel.toJSON().cells;
 }"""
 
