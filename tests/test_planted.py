@@ -18,8 +18,8 @@ OF_THE_PACKAGE = [mistake for mistake in MISTAKES if mistake.where]
 @pytest.fixture(scope="module")
 def verdicts(request):
     """Why a mistake was not caught, by name: one process makes all that were asked for."""
-    items = [item.callspec.params for item in request.session.items if item.module is request.module and hasattr(item, "callspec")]
-    names = [params["mistake"].name for params in items if "mistake" in params]
+    asked = [item.name for item in request.session.items if item.nodeid.startswith(request.node.nodeid)]
+    names = [mistake.name for mistake in OF_THE_PACKAGE if f"test_the_mistake_is_caught[{mistake.name}]" in asked]
     done = subprocess.run([sys.executable, "-m", "tools.planted", *names], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(line) for line in done.stdout.splitlines())
@@ -62,7 +62,7 @@ def test_a_record_says_who_notices():
         replace(SOUND, test="")
 
 
-HARMLESS = '''
+HARMLESS = """
 import json, sys
 from dataclasses import replace
 from tools import planted
@@ -70,7 +70,7 @@ m = next(m for m in planted.mistakes() if m.name == "bandwidth-without-its-facto
 harmless = replace(m, new=m.old + "  # the same")
 missing = replace(m, test=m.test + "-nowhere")
 print(json.dumps([planted.in_a_child(harmless), planted.in_a_child(missing)]))
-'''
+"""
 
 
 @pytest.mark.skipif(not hasattr(planted.os, "fork"), reason="this system has no fork")

@@ -41,7 +41,9 @@ class ThisPython(AsyncKernelManager):
         super().__init__(**options, kernel_spec_manager=NbvalKernelspecManager())
 
 
-def execute(page: Page, first: str = "", allow_errors: bool = False, **environment: str) -> tuple[nbformat.NotebookNode, float]:
+def execute(
+    page: Page, first: str = "", allow_errors: bool = False, **environment: str
+) -> tuple[nbformat.NotebookNode, float]:
     """The executed notebook of the page's .md and the seconds it took.
 
     The kernel runs the code ``first`` before the page, which does not see it, and has the variables of ``environment``.
@@ -112,7 +114,8 @@ def changed_pictures(stored, fresh) -> list[str]:
 def printed(cell) -> str:
     """All that a cell prints, warnings, errors and results included; a picture counts as its text."""
     texts = [f"{o.get('name', '')}{o.get('text', '')}{o.get('evalue', '')}" for o in cell.get("outputs", [])]
-    texts += [text for o in cell.get("outputs", []) for kind, text in sorted(o.get("data", {}).items()) if "image" not in kind]
+    shown = [item for o in cell.get("outputs", []) for item in sorted(o.get("data", {}).items())]
+    texts += [text for kind, text in shown if "image" not in kind]
     return "\n".join(texts)
 
 

@@ -28,10 +28,10 @@ from pathlib import Path
 from tools.pages import ROOT
 
 WARM = (
-    "array_api_strict array_api_compat.numpy array_api_compat.torch cvxopt hypothesis.strategies hypothesis.extra.numpy "
-    "matplotlib.pyplot numpy pandas pytest scipy.linalg scipy.optimize scipy.spatial scipy.special scipy.stats "
-    "sklearn.datasets sklearn.kernel_approximation sklearn.kernel_ridge sklearn.model_selection sklearn.pipeline "
-    "sklearn.svm sklearn.utils.estimator_checks torch"
+    "array_api_strict array_api_compat.numpy array_api_compat.torch cvxopt hypothesis.strategies hypothesis.extra.numpy"
+    " matplotlib.pyplot numpy pandas pytest scipy.linalg scipy.optimize scipy.spatial scipy.special scipy.stats"
+    " sklearn.datasets sklearn.kernel_approximation sklearn.kernel_ridge sklearn.model_selection sklearn.pipeline"
+    " sklearn.svm sklearn.utils.estimator_checks torch"
 ).split()
 OPTIONS = ["-q", "-p", "no:cacheprovider", "--tb=line"]
 
@@ -89,10 +89,9 @@ def damaged(mistake: Mistake, root: Path = ROOT) -> tuple[Path, str]:
         if node is None:
             raise ValueError(f"{mistake.name}: {path.name} has no {'.'.join(parts[cut:])}")
     lines = text.splitlines(keepends=True)
-    before, inside, after = (
-        "".join(part) for part in (lines[: node.lineno - 1], lines[node.lineno - 1 : node.end_lineno], lines[node.end_lineno :])
-    )
-    return path, before + replaced(inside, mistake.old, mistake.new) + after
+    first, last = node.lineno - 1, node.end_lineno
+    inside = replaced("".join(lines[first:last]), mistake.old, mistake.new)
+    return path, "".join([*lines[:first], inside, *lines[last:]])
 
 
 class Referee:

@@ -56,24 +56,26 @@ def trials(page: Page) -> Iterator[Trial]:
     wrong = [mistake for mistake in planted.mistakes(page.root) if mistake.page == page.name and mistake.exercise]
     cells = page.source.cells
     for exercise in (e for e in exercises.exercises(page) if e.is_code):
-        answers = {f"the untouched stub of {exercise.label}": (exercise.stub, ("AssertionError", "NotImplementedError"))}
+        refused = ("AssertionError", "NotImplementedError")
+        answers = {f"the untouched stub of {exercise.label}": (exercise.stub, refused)}
         for mistake in (m for m in wrong if m.exercise == exercise.label):
             text = planted.replaced(exercise.cell(exercise.solution), mistake.old, mistake.new)
             answers[f"the wrong answer {mistake.name}"] = text, ("AssertionError",)
-        rest = [i for i in range(exercise.solution + 1, exercise.check + 1) if runs(cells[i]) and "solution" not in tags(cells[i])]
+        after = [(f"cell {i}", cells[i]) for i in range(exercise.solution + 1, exercise.check + 1)]
+        rest = [(label, cell.source) for label, cell in after if runs(cell) and "solution" not in tags(cell)]
         for what, (text, right) in answers.items():
-            sources = [("the answer", text), *((f"cell {i}", cells[i].source) for i in rest)]
+            sources = [("the answer", text), *rest]
             yield Trial(what, exercise.solution, sources, right)
     for index, cell in enumerate(cells):
         for value in exercises.tries(cell) if "live" in tags(cell) else []:
-            yield Trial(f"the live value {value}", index, [("the live cell", exercises.with_value(cell.source, value))], ())
+            source = exercises.with_value(cell.source, value)
+            yield Trial(f"the live value {value}", index, [("the live cell", source)], ())
 
 
 def attempt(cell: IPyNbCell, trial: Trial, page: Page) -> str | None:
     """Run a trial in a child of the cell's kernel, and say what is wrong with its outcome."""
     if not hasattr(os, "fork"):
-        before = [(f"cell {i}", c.source) for i, c in enumerate(page.source.cells[: trial.index])]
-        before = [(label, text) for (label, text), c in zip(before, page.source.cells, strict=False) if runs(c)]
+        before = [(f"cell {i}", c.source) for i, c in enumerate(page.source.cells[: trial.index]) if runs(c)]
         command = [sys.executable, "-m", "tools.trial"]
         done = subprocess.run(command, input=json.dumps(before + trial.cells), cwd=ROOT, capture_output=True, text=True)
         return trial.fault(*json.loads(done.stdout))
@@ -110,7 +112,8 @@ class Noise(pytest.Item):
             raise AssertionError("\n".join(problems))
 
     def repr_failure(self, excinfo):
-        return f"{excinfo.value}\nIt hinges on last bits: `course.py notebooks --noise {page_of(self.path).name}` repeats this."
+        again = f"`python3 course.py notebooks --noise {page_of(self.path).name}`"
+        return f"{excinfo.value}\nIt hinges on last bits, and {again} repeats this."
 
     def reportinfo(self):
         return self.path, 0, f"{page_of(self.path).name}: noise"
