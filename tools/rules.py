@@ -11,11 +11,12 @@ import ast
 import copy
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from statistics import median
 
 from tools import exercises, numbers
-from tools.pages import Page, figure, pictures, repository, tags, toc
+from tools.pages import ROOT, Page, figure, pictures, repository, tags, toc
 
 HEADINGS = (
     "You will be able to", "What you need", "The question", "In one picture", "Why it is true", "The function",
@@ -32,8 +33,7 @@ IMPORTS |= {"collections", "dataclasses", "functools", "importlib", "itertools",
 GLOBAL_DRAW = re.compile(
     r"(np|numpy)\.random\.(?!default_rng|Generator|SeedSequence)|torch\.(rand|normal|bernoulli|multinomial|manual_seed)"
 )
-RANDOM = {"datasets.moons", "datasets.rings", "datasets.wave", "mcmc.rejection", "mcmc.importance"}
-RANDOM |= {"frequencies.draw", "features.draw_offsets", "features.draw_grids"}
+DRAWS_ONLY_WITH = {"median_lengthscale": "n_points"}  # of all points the median is exact, and a seed changes nothing
 PREFIX = {"exercise-start": "ex", "math": "eq", "figure": "fig", "prf:definition": "def"}
 FRONT_MATTER = {"question", "objectives", "requires", "assumes", "track", "minutes"}
 BOOTSTRAP = (
@@ -219,6 +219,7 @@ def followed_by_prose(page: Page) -> Iterator[str]:
 def code_style(page: Page) -> Iterator[str]:
     """No `;` at a cell's end, no magics, few imports, a seed in each call, no generator that travels between cells."""
     generators: dict[str, int] = {}
+    aliases: dict[str, str] = {}
     for number, cell in enumerate(page.source.cells):
         if cell.cell_type != "code" or "remove-cell" in tags(cell):
             continue
@@ -231,8 +232,9 @@ def code_style(page: Page) -> Iterator[str]:
         except SyntaxError:
             yield f"cell {number} is not Python: no magics, no shell"
             continue
-        yield from (f"cell {number} {problem}" for problem in code_problems(tree))
         nodes = list(ast.walk(tree))
+        aliases |= {a.asname: a.name for n in nodes if isinstance(n, ast.ImportFrom) for a in n.names if a.asname}
+        yield from (f"cell {number} {problem}" for problem in code_problems(tree, aliases))
         loaded = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
         own = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         own |= {n.arg for n in nodes if isinstance(n, ast.arg)}
@@ -245,20 +247,47 @@ def code_style(page: Page) -> Iterator[str]:
             generators |= dict.fromkeys([] if drawn else names, number)
 
 
-def code_problems(tree: ast.Module) -> Iterator[str]:
+def code_problems(tree: ast.Module, aliases: dict[str, str]) -> Iterator[str]:
     """What a cell may not do: import book machinery, draw without a seed of its own."""
     for node in ast.walk(tree):
         modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         modules += [node.module or "."] if isinstance(node, ast.ImportFrom) else []
         if odd := [name for name in modules if name.split(".")[0] not in IMPORTS or name == "numpy.random"]:
             yield f"imports {odd[0]}, which no page needs"
-        if isinstance(node, ast.Call):
-            name, words = ast.unparse(node.func), {keyword.arg for keyword in node.keywords}
-            given = [a for a in (*node.args, *(k.value for k in node.keywords)) if ast.unparse(a) != "None"]
-            unseeded = name.endswith("default_rng") and not given
-            unseeded |= name in RANDOM and "rng" not in words
-            if unseeded or GLOBAL_DRAW.match(name):
-                yield f"draws without a seed of its own: {ast.unparse(node)}"
+        if isinstance(node, ast.Call) and (unseeded(node, aliases) or GLOBAL_DRAW.match(ast.unparse(node.func))):
+            yield f"draws without a seed of its own: {ast.unparse(node)}"
+
+
+def unseeded(call: ast.Call, aliases: dict[str, str]) -> bool:
+    """Whether a call leaves out the seed that it could be given. The last part of its name decides, so that neither
+    the way of importing nor the object before a method matters."""
+    name = ast.unparse(call.func).rpartition(".")[2]
+    name, words = aliases.get(name, name), {keyword.arg for keyword in call.keywords}
+    if name not in seed_parameters() or DRAWS_ONLY_WITH.get(name) not in words | {None}:
+        return False
+    seed, place = seed_parameters()[name]
+    given = [keyword.value for keyword in call.keywords if keyword.arg in (seed, None)]
+    given += [value for i, value in enumerate(call.args) if i == place or isinstance(value, ast.Starred)]
+    return all(ast.unparse(value) == "None" for value in given)
+
+
+@lru_cache
+def seed_parameters() -> dict[str, tuple[str, int]]:
+    """The parameter for a seed, and its place or -1 where it has none, of everything in the package that may be called
+    without: functions and methods with `rng`, classes with `random_state`, read from the source."""
+    found = {"default_rng": ("seed", 0)}
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "companion").rglob("*.py"))]
+    for owner in (n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.Module | ast.ClassDef)):
+        bound = isinstance(owner, ast.ClassDef)  # the first parameter is self
+        for function in (n for n in owner.body if isinstance(n, ast.FunctionDef)):
+            places = [a.arg for a in (*function.args.posonlyargs, *function.args.args)][bound:]
+            optional = places[len(places) - len(function.args.defaults) :] + [
+                a.arg for a, value in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True) if value
+            ]
+            name = owner.name if bound and function.name == "__init__" else function.name
+            for seed in {"rng", "random_state"}.intersection([] if name.startswith("_") else optional):
+                found[name] = (seed, places.index(seed) if seed in places else -1)
+    return found
 
 
 def directive_kinds(page: Page) -> Iterator[str]:

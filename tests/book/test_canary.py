@@ -157,6 +157,8 @@ BROKEN = [
     (rules.directive_kinds, {"md": ("A curve.", "A curve.\n\n- ~~~ {margin}\n  x\n  ~~~")}, "the directive margin"),
     (rules.code_style, {"md": ("default_rng(0)", "default_rng(None)")}, "without a seed"),
     (rules.code_style, {"md": ("total = np", "from companion import datasets\n\ndatasets.rings(9)\ntotal = np")}, "without a seed"),
+    (rules.code_style, {"md": ("total = np", "from companion.datasets import moons as two\n\ntwo(9, noise=0.1)\ntotal = np")}, "seed of its own: two(9"),
+    (rules.code_style, {"md": ("total = np", "from companion import kernels\n\nk = kernels.Gaussian()\nk.sample_radius(9, 2, rng=None)\ntotal = np")}, "of its own: k.sample_radius"),
     (rules.code_style, {"md": ("total = np", "import torch\n\ntorch.manual_seed(0)\ntotal = np")}, "without a seed"),
 ]  # fmt: skip
 
