@@ -1,6 +1,9 @@
-"""What kernels do with bad or odd data: cases of the catalogue B2, with the message that the user reads."""
+"""What kernels do with bad or odd data: cases B2-nn of the catalogue bad-input.md, with the message the user reads."""
 
+import re
+from collections import Counter
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,6 +40,16 @@ SHAPES = [
 ]
 stationary = pytest.mark.parametrize("make", SHAPES, ids=lambda make: repr(make()).replace(", lengthscale=1.0", ""))
 X = np.random.default_rng(0).standard_normal((4, 3))
+
+
+def test_every_case_that_a_test_cites_is_in_the_catalogue():
+    folder = Path(__file__).parent
+    numbers = Counter(re.findall(r"^\| (\d\d) \|", (folder / "bad-input.md").read_text(encoding="utf-8"), re.M))
+    assert set(numbers.values()) == {1}, "a number stands for two cases"
+    tests = "".join(path.read_text(encoding="utf-8") for path in sorted(folder.parent.rglob("test_*.py")))
+    runs = re.findall(r"\bB2-(\d+(?:, \d+)*)|\bdef test_b2((?:_\d+)+)", tests)  # B2-9, 13 and test_b2_31_32
+    cited = {f"{int(number):02}" for run in runs for number in re.findall(r"\d+", "".join(run))}
+    assert len(cited) > 40 and cited - set(numbers) == set()
 
 
 def spoiled(value):
