@@ -1,5 +1,6 @@
-// Run in the page by test_site.py: what is wrong with it, as a list of sentences.
-async (rules) => {
+// Run in the page by test_site.py: what is wrong with it, as a list of sentences. `audit` is "page" for all of axe's
+// rules, "frame" for the contrast of what stands around the article, null for none of them.
+async (audit) => {
   const problems = [];
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const short = (node) => (node.outerHTML || node.data || "").replace(/\s+/g, " ").slice(0, 120);
@@ -29,9 +30,17 @@ async (rules) => {
   const wide = document.documentElement.scrollWidth - innerWidth;
   if (wide > 0) problems.push(`the page scrolls sideways by ${wide} px`);
 
-  if (rules) {
+  for (const box of all("article div[tabindex='0'], article pre[tabindex='0'], mjx-container[tabindex='0']")) {
+    if (box.scrollWidth <= box.clientWidth && box.scrollHeight <= box.clientHeight) problems.push(`a tab stop that does not scroll: ${short(box)}`);
+  }
+
+  if (audit) {
+    const article = document.querySelector("article");
+    const place = document.createComment("");
+    if (audit === "frame") article.replaceWith(place); // axe's time goes with the number of nodes, excluded ones too
+    const options = { resultTypes: ["violations"], ...(audit === "frame" && { runOnly: ["color-contrast"] }) };
     // The glyphs of a formula are hidden from assistive technology, and many; its MathML is checked.
-    const { violations } = await axe.run({ exclude: [["mjx-math"]] }, { resultTypes: ["violations"], ...rules });
+    const { violations } = await axe.run({ exclude: [["mjx-math"]] }, options).finally(() => place.replaceWith(article));
     for (const { id, impact, nodes } of violations) {
       if (impact === "serious" || impact === "critical") problems.push(`axe ${id}, ${nodes.length} times: ${nodes[0].html.slice(0, 160)}`);
     }
