@@ -200,7 +200,7 @@ def test_stratified_lengths_have_one_quantile_in_each_part():
     assert sorted(strata) == list(range(50)) and list(strata) != list(range(50))
 
 
-@pytest.mark.parametrize("m", [1, 2, 5])
+@pytest.mark.parametrize("m", [1, 2])
 @pytest.mark.parametrize("scheme", ["sobol", "halton", "orthogonal_stratified", "orthogonal_coupled"])
 def test_the_uniform_numbers_of_every_row_are_uniform(scheme, m):
     """Each one, and its place in its m-th part: DKW with chance 1e-9 each. Then each row has the spectral law."""
@@ -326,8 +326,7 @@ def test_points_become_frequencies_through_the_spectrum(kernel, scheme):
     np.testing.assert_allclose(np.asarray(W), rows * directions, rtol=1e-14)
 
 
-@pytest.mark.parametrize(("m", "dim", "q"), [(8, 2, 4), (100, 2, 18), (113, 2, 19), (130, 2, 20), (1, 1, 2), (3, 1, 8),
-                                             (14, 3, 3), (13, 3, 2), (40, 3, 4), (512, 10, 2)])  # fmt: skip
+@pytest.mark.parametrize(("m", "dim", "q"), [(113, 2, 19), (130, 2, 20), (3, 1, 8), (14, 3, 3)])
 def test_gauss_hermite_is_the_heaviest_half_of_the_whole_grid(m, dim, q):
     W = draw(Gaussian(2.0), m, dim, scheme="gauss_hermite")
     nodes, weights = gauss_hermite_reference(q, dim)
@@ -394,10 +393,10 @@ def small(scheme, monkeypatch, structured):
     return draw(Gaussian([0.5, 1.0, 1.5, 2.0, 3.0]), 21, 5, scheme=scheme, rng=0)
 
 
-PRODUCTS = [(scheme, False) for scheme in SCHEMES] + [("sorf", True), ("fastfood", True)]
+each_product = pytest.mark.parametrize(("scheme", "structured"), [("iid", False), ("sorf", True), ("fastfood", True)])
 
 
-@pytest.mark.parametrize(("scheme", "structured"), PRODUCTS)
+@each_product
 @pytest.mark.parametrize("n", [1, 300])
 def test_project_is_the_product_with_the_matrix(scheme, structured, n, xp, dtype, close, monkeypatch):
     W = small(scheme, monkeypatch, structured)
@@ -410,7 +409,7 @@ def test_project_is_the_product_with_the_matrix(scheme, structured, n, xp, dtype
     np.testing.assert_array_equal(xp.numpy(given), X)
 
 
-@pytest.mark.parametrize(("scheme", "structured"), [("iid", False), ("sorf", True), ("fastfood", True)])
+@each_product
 def test_gradients_pass(scheme, structured, monkeypatch):
     torch = pytest.importorskip("torch")
     W = small(scheme, monkeypatch, structured)
@@ -420,7 +419,7 @@ def test_gradients_pass(scheme, structured, monkeypatch):
     np.testing.assert_allclose(X.grad.numpy(), coefficients.numpy() @ np.asarray(W), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize(("scheme", "structured"), [("iid", False), ("sorf", True), ("fastfood", True)])
+@each_product
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
 def test_float16_is_computed_in_float32(scheme, structured, backend, monkeypatch):
     W = small(scheme, monkeypatch, structured)
@@ -462,7 +461,8 @@ def test_shapes(scheme, m, dim):
     assert W.shape[1] == dim and (W.shape[0] == m or scheme == "gauss_hermite") and np.isfinite(np.asarray(W)).all()
     assert (W.weights is not None) == (scheme == "gauss_hermite")
     assert np.asarray(W).dtype == np.float64 and np.asarray(W, np.float32).dtype == np.float32
-    assert W.project(np.ones((3, dim))).shape == (3, W.shape[0])
+    X = np.random.default_rng(0).standard_normal((3, dim))
+    np.testing.assert_allclose(W.project(X), X @ np.asarray(W).T, rtol=0, atol=1e-13 * dim)
 
 
 @pytest.mark.parametrize(("kernel", "scheme"), CELLS)

@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import cdist
@@ -106,16 +106,16 @@ def test_softmax_is_a_gaussian_between_two_norms(X, scale):
     np.testing.assert_allclose(Softmax(scale)(X), K, rtol=1e-12)
 
 
-@pytest.mark.parametrize("n", [1, 127, 128, 129, 2500])
+@pytest.mark.parametrize("n", [127, 129])
 def test_equals_scikit_learn_across_tile_borders(n, dtype, close):
-    X, Y = draw(n, 4).astype(dtype), draw(300, 4, seed=1).astype(dtype)
+    X, Y = draw(n, 4).astype(dtype), draw(2100, 4, seed=1).astype(dtype)
     A, B = X.astype(float), Y.astype(float)
     close(Laplacian(2.0)(X), laplacian_kernel(A, gamma=0.5))
-    close(Laplacian(2.0)(Y, X), laplacian_kernel(B, A, gamma=0.5))
+    close(Laplacian(2.0)(X, Y), laplacian_kernel(A, B, gamma=0.5))
     for nu in (0.5, 1.5, 2.5, math.inf):
         close(Matern(nu, 0.5)(X), gp.Matern(0.5, nu=nu)(A))
-        close(Matern(nu, 0.5)(Y, X), gp.Matern(0.5, nu=nu)(B, A))
-    close(Cauchy(0.7, 1.5)(Y, X), gp.RationalQuadratic(1.5 / math.sqrt(1.4), alpha=0.7)(B, A))
+        close(Matern(nu, 0.5)(X, Y), gp.Matern(0.5, nu=nu)(A, B))
+    close(Cauchy(0.7, 1.5)(X, Y), gp.RationalQuadratic(1.5 / math.sqrt(1.4), alpha=0.7)(A, B))
 
 
 def test_equals_scikit_learn_for_any_nu_and_a_lengthscale_per_feature():
@@ -201,6 +201,7 @@ def test_special_cases_are_each_other(X):
 
 
 @pytest.mark.parametrize("kernel", FAMILY, ids=repr)
+@settings(max_examples=17)
 @given(X=cloud())
 def test_is_psd_to_rounding_with_unit_diagonal_and_entries_in_0_1(kernel, dtype, X):
     K = kernel(X.astype(dtype))
@@ -227,15 +228,40 @@ def test_sums_products_and_scales_act_on_matrices(X, c):
         np.testing.assert_allclose(kernel.diag(X), np.diag(K), rtol=1e-13)
 
 
-@pytest.mark.parametrize("kernel", FAMILY, ids=repr)
+def width(kernel):
+    """The w of 1 - |x - y|² / 2w² + ..., where the kernel is computed from |x - y|²; infinite where from |x - y|."""
+    shape = kernel.get_params()
+    if isinstance(kernel, Cauchy):
+        return (2 * shape["beta"]) ** -0.5
+    if shape.get("alpha") == 2:
+        return 2**-0.5
+    return 1.0 if isinstance(kernel, Gaussian) or shape.get("nu", 0) > 20.5 else math.inf
+
+
+def rounding_of_the_product(kernel, X):
+    """How much a kernel of |x - y|² may lose to its matrix product, where u = eps / 2 and M = max |z|².
+
+    z is centred and measured in widths of the kernel. An inner product of n terms is off by n u times the sum of their
+    absolute values (Higham 2002, eq. 3.5), so -|z|²/2 + ⟨z, v⟩ - |v|²/2 by 2 (d + 2) u M, and its two norms by d u M.
+    Centring and dividing round each entry of z by 2 u, which changes |z - v|²/2 by at most 8 u M. Together
+    (3 d + 12) u M; and the kernel, as a function of |z - v|²/2, has no slope beyond 1 (Matérn: ν / (ν - 1)).
+    """
+    M = np.sum(((X - X.mean(axis=0)) / width(kernel)) ** 2, axis=1).max()
+    return (3 * X.shape[1] + 12) * np.finfo(X.dtype).eps / 2 * M
+
+
+@pytest.mark.parametrize("kernel", [*FAMILY, Gaussian()], ids=repr)
+@settings(max_examples=17)
 @given(X=cloud(), shift=st.sampled_from([-1000.0, 1000.0]))
 def test_does_not_see_a_shift(kernel, dtype, X, shift):
-    X, atol = X.astype(dtype), 40 * np.finfo(dtype).eps
+    X = X.astype(dtype)
+    atol = 40 * np.finfo(dtype).eps + 2 * rounding_of_the_product(kernel, X)  # of the profile, and of both products
     np.testing.assert_allclose(kernel(X + shift), kernel(X), rtol=0, atol=atol)
     np.testing.assert_allclose(kernel(X + shift, X[:1] + shift), kernel(X, X[:1]), rtol=0, atol=atol)
 
 
 @each
+@settings(max_examples=17)
 @given(X=cloud(), unit=st.floats(1e-3, 1e3))
 def test_has_no_units(make, reference, shape, X, unit):
     K = make(**shape, lengthscale=0.7)(X)

@@ -65,12 +65,13 @@ def test_is_exactly_symmetric_and_its_diagonal_is_that_of_diag(kernel, reference
     close(np.diag(K), xp.numpy(kernel.diag(X)))
 
 
-@pytest.mark.parametrize("n", [1, 127, 128, 129, 2500])
+@pytest.mark.parametrize("n", [127, 129, 2100])
 def test_equals_scikit_learn_across_tile_borders(n, dtype, close):
-    X, Y = draw(n, 4).astype(dtype), draw(300, 4, seed=1).astype(dtype)
-    close(Gaussian(2.0)(X), rbf_kernel(X.astype(float), gamma=1 / 8))
-    close(Gaussian(2.0)(Y, X), rbf_kernel(Y.astype(float), X.astype(float), gamma=1 / 8))
-    close(Polynomial(3, 0.5)(X), polynomial_kernel(X.astype(float), degree=3, gamma=1.0, coef0=0.5))
+    X, Y = draw(n, 4).astype(dtype), draw(200, 4, seed=1).astype(dtype)
+    A, B = X.astype(float), Y.astype(float)
+    close(Gaussian(2.0)(X), rbf_kernel(A, gamma=1 / 8))
+    close(Gaussian(2.0)(Y, X), rbf_kernel(B, A, gamma=1 / 8))
+    close(Polynomial(3, 0.5)(Y, X), polynomial_kernel(B, A, degree=3, gamma=1.0, coef0=0.5))
 
 
 @pytest.mark.parametrize("n", range(1, 27))
@@ -105,15 +106,6 @@ def test_gaussian_is_centred_even_where_the_rounding_bound_is_not_tested(monkeyp
     monkeypatch.setattr(_arrays, "checks_values", lambda x: False)
     K = Gaussian()(np.linspace(500, 501, 513, dtype=np.float32)[:, None])
     assert np.linalg.eigvalsh(K.astype(float))[0] >= -1e-4
-
-
-@given(cloud(), st.sampled_from([-1000.0, 1000.0]))
-def test_gaussian_does_not_see_a_shift(dtype, X, shift):
-    X = X.astype(dtype)
-    np.testing.assert_allclose(Gaussian()(X + shift), Gaussian()(X), rtol=0, atol=40 * np.finfo(dtype).eps)
-    np.testing.assert_allclose(
-        Gaussian()(X + shift, X[:1] + shift), Gaussian()(X, X[:1]), rtol=0, atol=40 * np.finfo(dtype).eps
-    )
 
 
 @given(cloud(), st.floats(1e-3, 1e3))

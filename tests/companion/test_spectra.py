@@ -6,6 +6,7 @@ Wolfowitz with Massart's constant: each comparison fails by chance for at most o
 
 import math
 from functools import partial
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -250,8 +251,7 @@ def test_at_radius_zero_the_density_of_the_radius_has_its_limit(make):
 # The sampler against the density and against the kernel
 
 
-@pytest.mark.parametrize("dim", [1, 3, 50])
-@isotropic
+@pytest.mark.parametrize(("make", "dim"), list(zip(ISOTROPIC.values(), cycle([1, 3, 50]))), ids=ISOTROPIC)
 def test_radii_have_their_density(make, dim):
     kernel = make([2.0] * dim)
     r, step = log_grid(dim)
