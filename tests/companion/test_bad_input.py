@@ -208,10 +208,14 @@ def test_odd_data_are_accepted(kernel, tmp_path):
     np.testing.assert_array_equal(kernel(grid, grid), expected)
     assert kernel(grid > 1).dtype == np.float64
     assert kernel(grid[:1]).shape == (1, 1)
+    # Computed in float32, |z - v|²/2 is off by (3 d + 12) u max|z|²: rounding_of_the_product in test_kernel_family.py
+    # says why. The narrowest of these kernels, Cauchy's, has |z|² = 2 |x - centre|².
+    largest = 2 * np.sum((grid - grid.mean(axis=0)) ** 2, axis=1).max()
+    rounding = (3 * 3 + 12) * largest * np.finfo(np.float32).eps / 2
     for half in (np.float16, np.float32):
         K = kernel(grid.astype(half))
         assert K.dtype == half
-        np.testing.assert_allclose(K, expected, rtol=2 * np.finfo(half).eps)
+        np.testing.assert_allclose(K, expected, rtol=2 * np.finfo(half).eps + rounding)
     assert kernel(grid.astype(np.float16), grid.astype(np.float32)).dtype == np.float32
     assert kernel(grid.astype(np.float32), grid.astype(np.float64)).dtype == np.float64
 
