@@ -6,14 +6,15 @@ then does its job; the Makefile's targets are these commands under their own nam
 
   book                  render the site from the stored outputs: _build/html/index.html
   test [--pages] [...]  run every test; --pages: only re-execute the pages and compare; what follows goes to pytest
-  notebooks [PAGE ...]  execute the pages' .md and write their .ipynb; --check: execute, compare, write nothing
+  notebooks [PAGE ...]  execute the pages' .md and write their .ipynb; --check: execute, compare, write nothing;
+                        --noise: the same with noise in the last bits
   lab [--edit]          open copies of the pages in JupyterLab (in work/, yours); --edit, for authors: the originals
   bench [NAME ...]      time the package beside its peers, in an environment of its own: benchmarks/results/NAME.json
   doctor                say in plain words what is wrong with this machine
 
 COURSE_TORCH_INDEX chooses where torch comes from: the address of an index, or `default` for pip's own. Unset: PyTorch's
 CPU index. COURSE_CHROMIUM names the browser of the browser tests. COURSE_THREADS is the number of threads that each
-process may use, 1 if unset.
+process may use, 1 if unset. COURSE_INSTRUCTIONS=avx2 or none computes as an older processor of the kind x86-64 would.
 """
 
 from __future__ import annotations
@@ -44,6 +45,20 @@ PAUSE = 0.2 if sys.stdout.isatty() else 15  # seconds between two lines of progr
 UTF8 = {"encoding": "utf-8", "errors": "replace"}
 PROJECT = "kernels-to-performers"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+INSTRUCTIONS = {  # what makes NumPy, OpenBLAS, torch and oneDNN compute as a processor without AVX-512, or without AVX
+    "avx2": {
+        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",  # older names, such as AVX512F, do nothing
+        "OPENBLAS_CORETYPE": "HASWELL",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+    },
+    "none": {
+        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+        "OPENBLAS_CORETYPE": "NEHALEM",
+        "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+    },
+}
 
 # Variables of the caller that no Python of the course may see. PYTHON* and those of other environments change what is
 # imported: pip finds installed what the environment lacks, IPython adds another environment's packages. JUPYTER_PATH
@@ -119,6 +134,14 @@ def threads() -> str:
     if not re.fullmatch("0*[1-9][0-9]*", number):
         raise CourseError(f"COURSE_THREADS must be a whole number, 1 or more; it is {number!r}.")
     return number
+
+
+def instructions() -> dict[str, str]:
+    """The variables that restrict the instruction set to what COURSE_INSTRUCTIONS asks for."""
+    asked = os.environ.get("COURSE_INSTRUCTIONS") or "native"
+    if asked not in (known := {"native": {}, **INSTRUCTIONS}):
+        raise CourseError(f"COURSE_INSTRUCTIONS must be one of {', '.join(known)}; it is {asked!r}.")
+    return known[asked]
 
 
 def check_python(version: tuple[int, ...] = sys.version_info[:2]) -> None:
@@ -298,6 +321,7 @@ def run(python: Path, *arguments: str) -> int:
     caller = clean_environment()
     names = {
         **dict.fromkeys(THREADS, threads()),
+        **instructions(),
         **writable,
         "JUPYTER_PREFER_ENV_PATH": "1",  # the environment's kernel, not one of the same name in the home
         "PYTHONHASHSEED": "0",
@@ -337,7 +361,7 @@ def test(arguments: list[str]) -> int:
     workers = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder"]
     paths = []
     if "--pages" in arguments:
-        arguments, paths = [a for a in arguments if a != "--pages"], ["book"]
+        arguments, paths = [a for a in arguments if a != "--pages"], ["book", "tests/book/test_noise.py"]
     return run(environment("all"), "-m", "pytest", *NBVAL, *workers, *paths, *arguments)
 
 
@@ -434,7 +458,13 @@ def diagnose() -> list[tuple[str, str, str]]:
         "none that fontconfig knows; a browser may draw no text. Debian, Ubuntu: apt-get install fonts-dejavu-core.",
         "note",
     )
-    row(shutil.which("git") is not None, "git", "present", "missing; the planted-bug tests are skipped.", "note")
+    row(
+        shutil.which("git") is not None,
+        "git",
+        "present",
+        "missing; the tests that read every committed file are skipped.",
+        "note",
+    )
     return rows
 
 

@@ -11,7 +11,7 @@ from hypothesis import settings
 
 import course
 
-LONGEST = ("tests/test_planted.py", "tests/book/test_exercises.py", "tests/book/test_figures.py", "tests/site/")
+LONGEST = ("tests/companion/test_frequencies.py", "tests/test_planted.py", "tests/site/", "tests/lab/")
 
 
 def pytest_collection_modifyitems(items):

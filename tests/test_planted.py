@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -15,12 +15,20 @@ MISTAKES = planted.mistakes()
 OF_THE_PACKAGE = [mistake for mistake in MISTAKES if mistake.where]
 
 
+SOUND = next(mistake for mistake in OF_THE_PACKAGE if mistake.name == "bandwidth-without-its-factor-2")
+HARMLESS = replace(SOUND, name="harmless", new=SOUND.old + "  # the same")
+MISSING = replace(SOUND, name="missing", test=SOUND.test + "-nowhere")
+OTHERWISE = replace(SOUND, name="otherwise", new="raise MemoryError")
+
+
 @pytest.fixture(scope="module")
 def verdicts(request):
-    """Why a mistake was not caught, by name: one process makes all that were asked for."""
-    asked = [item.name for item in request.session.items if item.nodeid.startswith(request.node.nodeid)]
-    names = [mistake.name for mistake in OF_THE_PACKAGE if f"test_the_mistake_is_caught[{mistake.name}]" in asked]
-    done = subprocess.run([sys.executable, "-m", "tools.planted", *names], cwd=ROOT, capture_output=True, text=True)
+    """Why a mistake was not caught, by name: one process makes all that the chosen tests ask for."""
+    chosen = {item.name for item in request.session.items if item.nodeid.startswith(request.node.nodeid)}
+    asked = [m for m in OF_THE_PACKAGE if f"{test_the_mistake_is_caught.__name__}[{m.name}]" in chosen]
+    records = json.dumps([asdict(mistake) for mistake in (*asked, HARMLESS, MISSING, OTHERWISE)])
+    command = [sys.executable, "-m", "tools.planted", "-"]
+    done = subprocess.run(command, input=records, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(line) for line in done.stdout.splitlines())
 
@@ -38,9 +46,6 @@ def test_every_code_exercise_has_a_wrong_answer_and_every_answer_an_exercise():
 def test_records_belong_to_pages_and_have_names_of_their_own():
     assert {mistake.page for mistake in MISTAKES} <= set(toc())
     assert len({mistake.name for mistake in MISTAKES}) == len(MISTAKES)
-
-
-SOUND = OF_THE_PACKAGE[0]
 
 
 @pytest.mark.parametrize(
@@ -62,19 +67,7 @@ def test_a_record_says_who_notices():
         replace(SOUND, test="")
 
 
-HARMLESS = """
-import json, sys
-from dataclasses import replace
-from tools import planted
-m = next(m for m in planted.mistakes() if m.name == "bandwidth-without-its-factor-2")
-harmless = replace(m, new=m.old + "  # the same")
-missing = replace(m, test=m.test + "-nowhere")
-print(json.dumps([planted.in_a_child(harmless), planted.in_a_child(missing)]))
-"""
-
-
-@pytest.mark.skipif(not hasattr(planted.os, "fork"), reason="this system has no fork")
-def test_a_change_without_effect_and_a_test_that_is_missing_are_reported():
-    done = subprocess.run([sys.executable, "-c", HARMLESS], cwd=ROOT, capture_output=True, text=True)
-    harmless, missing = json.loads(done.stdout)
-    assert "does not fail: exit code 0" in harmless and "does not fail: exit code 4" in missing
+def test_a_change_without_effect_a_missing_test_and_another_error_are_no_catch(verdicts):
+    assert "does not fail: exit code 0" in verdicts["harmless"]
+    assert "does not fail: exit code 4" in verdicts["missing"]
+    assert "does not fail by AssertionError, but by ['MemoryError" in verdicts["otherwise"]

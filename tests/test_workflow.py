@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+import course
+
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.y*ml"))
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} +# v\d+\.\d+\.\d+")
@@ -64,7 +66,16 @@ def test_no_text_of_an_event_reaches_a_shell(workflow):
 def test_versions_stand_in_constraints_and_nowhere_here(workflow):
     assert re.findall(r"\b[\w.-]+\s*[=~<>!]=\s*\d[\w.]*", workflow) == []
     floor = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"].removeprefix(">=")
-    assert set(re.findall(r'python-version: "(.+)"', workflow)) == {floor}
+    matrices = [job["strategy"]["matrix"] for job in yaml.safe_load(workflow)["jobs"].values() if "strategy" in job]
+    assert all(floor in matrix["python"] for matrix in matrices) and len(matrices) == 2
+    assert set(re.findall(r"python-version: (.+)", workflow)) == {"${{ matrix.python }}"}
+
+
+def test_the_matrix_has_every_instruction_set_and_more_than_one_thread(workflow):
+    matrix = yaml.safe_load(workflow)["jobs"]["pages"]["strategy"]["matrix"]
+    assert set(matrix["instructions"]) == {"native", *course.INSTRUCTIONS}
+    assert matrix["threads"] == ["1", "2"]
+    assert set(yaml.safe_load(workflow)["jobs"]["publish"]["needs"]) == {"test", "pages"}
 
 
 def test_ci_runs_what_anyone_runs(workflow):

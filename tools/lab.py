@@ -1,8 +1,8 @@
 """JupyterLab over copies of the pages in work/, which are the reader's; with --edit, over the pages themselves.
 
 In a copy an exercise asks before it answers: the function with its answer cut out, the check, and then the solution,
-folded, as text. So nothing is defined that the reader has not written, and a check passes only for what he wrote. What
-only the site knows how to show (numbers of figures, captions, keys of citations) stands there in plain words.
+folded, as text. So nothing is defined that the reader has not written, and a check passes only for that. What only the
+site knows how to show (numbers of figures, captions, keys of citations) stands there in plain words.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Noise in the last bits of what the package returns: what another processor would do to a page, and a little more.
 
 A printed digit or a picture that hinges on last bits changes from one processor to the next. So every page is executed
-a second time, on the oldest instruction set (`INSTRUCTIONS`) and with every floating-point number that a public
-function or method of the package returns multiplied by 1 + u, where u is uniform in ± `EPS` eps and seeded. What
-is printed and drawn must stay as it is stored.
+a second time, on another instruction set and with every floating-point number that a public function or method of the
+package returns multiplied by 1 + u, where u is uniform in ± `EPS` eps and seeded. What is printed and drawn must stay
+as it is stored.
 
 The noise lies at the border of the package: a wrapper around its public names changes what leaves for a page, a figure
 or another library, and nothing that one module of the package gives to another.
@@ -16,7 +16,6 @@ import dataclasses
 import functools
 import importlib
 import inspect
-import platform
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -24,16 +23,18 @@ from typing import Any
 
 import numpy as np
 
+import course
+
 EPS = 4.0
 LEAVES = ("companion.plotting", "companion.show", "companion.figures")  # they draw: noise goes into them
-INSTRUCTIONS = {  # NumPy without what it dispatches above x86-64-v2, OpenBLAS and torch without AVX
-    "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
-    "OPENBLAS_CORETYPE": "NEHALEM",
-    "ATEN_CPU_CAPABILITY": "default",
-    "MKL_CBWR": "COMPATIBLE",
-    "ONEDNN_MAX_CPU_ISA": "SSE41",
-}
-INSTRUCTIONS = INSTRUCTIONS if platform.machine().lower() in ("x86_64", "amd64") else {}
+
+
+def other_instructions() -> dict[str, str]:
+    """The variables that make this processor compute as the next older kind does."""
+    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+    return (
+        course.INSTRUCTIONS["avx2"] if "X86_V4" in found else course.INSTRUCTIONS["none"] if "X86_V3" in found else {}
+    )
 
 
 def noisy(value: Any, rng: np.random.Generator, eps: float, clipped: bool = False) -> Any:
@@ -57,10 +58,12 @@ def noisy(value: Any, rng: np.random.Generator, eps: float, clipped: bool = Fals
     if isinstance(value, np.ndarray | np.floating) and np.issubdtype(value.dtype, np.floating):
         if value.ndim == 1 and np.all(np.abs(value) == 1) and np.ptp(value) == 2:
             return value  # labels
-        factor = 1 + eps * float(np.finfo(value.dtype).eps) * uniform(value, rng)
+        factor = uniform(value, rng)
+        factor *= eps * float(np.finfo(value.dtype).eps)
+        factor += 1
         if clipped and np.count_nonzero(at_bound := value == np.max(value, initial=-np.inf)) > 1:
             factor[at_bound] = 1
-        return (value * factor).astype(value.dtype)
+        return (value * factor).astype(value.dtype, copy=False)
     if type(value).__module__ == "torch" and hasattr(value, "is_floating_point") and value.is_floating_point():
         torch = sys.modules["torch"]
         factor = 1 + eps * torch.finfo(value.dtype).eps * uniform(value.detach().cpu().numpy(), rng)
@@ -71,7 +74,7 @@ def noisy(value: Any, rng: np.random.Generator, eps: float, clipped: bool = Fals
 def uniform(value: Any, rng: np.random.Generator) -> np.ndarray:
     """Numbers in ± 1, in steps of 1/128, of the shape of ``value``: symmetric where it is."""
     u = np.frombuffer(rng.bytes(np.size(value)), np.int8).reshape(np.shape(value)) / 128
-    if u.ndim == 2 and u.shape[0] == u.shape[1] and np.array_equal(value, np.transpose(value), equal_nan=True):
+    if u.ndim == 2 and u.shape[0] == u.shape[1] and np.array_equal(value, np.transpose(value)):
         return np.triu(u) + np.triu(u, 1).T
     return u
 

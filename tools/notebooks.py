@@ -2,7 +2,7 @@
 
 The writer leaves out whatever would differ between two runs (ids, time stamps, versions), so a changed notebook is a
 changed result. `--check` executes a page and compares all that it prints and draws with what is stored; `--check
---noise` does so on an old instruction set and with noise in the last bits (see tools/noise.py), which no stored digit
+--noise` does so on another instruction set and with noise in the last bits (see tools/noise.py), which no stored digit
 and no picture may show. `--seed 1` and `--eps 16` choose other noise.
 """
 
@@ -78,9 +78,9 @@ def execute(
 
 
 def execute_noisily(page: Page, seed: int = 0, eps: float = noise.EPS) -> nbformat.NotebookNode:
-    """The page executed with noise in the last bits, on an old instruction set; its errors are outputs."""
+    """The page executed with noise in the last bits, on another instruction set; its errors are outputs."""
     first = f"import tools.noise\ntools.noise.install({seed}, {eps})"
-    return execute(page, first, allow_errors=True, **noise.INSTRUCTIONS)[0]
+    return execute(page, first, allow_errors=True, **noise.other_instructions())[0]
 
 
 def figures(notebook: nbformat.NotebookNode) -> list[tuple[str, bytes]]:

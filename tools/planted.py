@@ -4,14 +4,15 @@
 ``new`` text, and either ``where``, a function of the package, with the ``test`` that must fail, or ``exercise``: then
 the text is that of its solution, and its check must refuse it (`tools.riders` sees to these).
 
-``python -m tools.planted [NAME ...]`` makes the mistakes of the package, each in a child of one process that has
-imported all that tests import but the package, and prints a line of JSON for each: its name, and why it was not
-caught, or "". Where a system cannot fork, each has a process of its own.
+``python -m tools.planted`` makes the mistakes of the package, each in a child of one process that has imported all
+that tests import but the package, and prints a line of JSON for each: its name, and why it was not caught, or "".
+With ``-`` it takes the records from its input. Where a system cannot fork, each has a process of its own.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import gc
 import importlib
 import json
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -101,8 +102,8 @@ class Referee:
 
     def pytest_runtest_makereport(self, item, call):
         if call.excinfo is not None:
-            kinds = {kind.__name__ for kind in call.excinfo.type.__mro__}
-            self.raised.append(" ".join(kinds) if call.when == "call" else call.when)
+            kinds = " ".join(kind.__name__ for kind in call.excinfo.type.__mro__)
+            self.raised.append(kinds if call.when == "call" else call.when)
 
 
 def verdict(mistake: Mistake) -> str:
@@ -144,30 +145,36 @@ def in_a_child(mistake: Mistake) -> str:
         return "" if found == "caught" else f"{found}\n{log.read()[-3000:]}"
 
 
-def main(names: list[str]) -> int:
+def in_this_process(mistake: Mistake) -> str:
+    """The verdict on a mistake that is made here, once and for all."""
+    with contextlib.redirect_stdout(sys.stderr):
+        return verdict(mistake)
+
+
+def in_a_process(mistake: Mistake) -> str:
+    """The verdict on a mistake that is made in a new process."""
+    command, record = [sys.executable, "-m", "tools.planted", "-"], json.dumps([asdict(mistake)])
+    done = subprocess.run(command, input=record, capture_output=True, text=True)
+    return json.loads(done.stdout)[1] if done.returncode == 0 else done.stderr
+
+
+def main(arguments: list[str]) -> int:
     for name in [name for name in os.environ if name.startswith(("PYTEST_", "COV_"))]:
         del os.environ[name]
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.chdir(ROOT)
-    chosen = [m for m in mistakes() if m.where and (not names or m.name in names)]
-    forks = hasattr(os, "fork")
-    if forks or len(chosen) == 1:
+    chosen = [Mistake(**record) for record in json.load(sys.stdin)] if arguments else [m for m in mistakes() if m.where]
+    judge = in_a_child
+    if hasattr(os, "fork"):
         for module in WARM:
             importlib.import_module(module)
         assert "companion" not in sys.modules
         gc.collect()
         gc.freeze()  # else every child walks the heap of torch when it ends
+    else:
+        judge = in_this_process if len(chosen) == 1 else in_a_process
     for mistake in chosen:
-        if forks:
-            found = in_a_child(mistake)
-        elif len(chosen) == 1:
-            sys.stdout, out = sys.stderr, sys.stdout
-            found = verdict(mistake)
-            sys.stdout = out
-        else:
-            subprocess.run([sys.executable, "-m", "tools.planted", mistake.name])
-            continue
-        print(json.dumps([mistake.name, found]), flush=True)
+        print(json.dumps([mistake.name, judge(mistake)]), flush=True)
     return 0
 
 

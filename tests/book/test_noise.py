@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -58,6 +59,19 @@ def test_its_size_is_a_few_eps_and_what_is_exact_stays():
     after = noise.noisy((before, "name"), rng, 4.0)[0]
     assert before.alpha[1] == 0.3 != after.alpha[1], "the caller's result is a copy"
     assert after.alpha[[0, 2, 3]].tolist() == [0, 10, 10] and after.gap != 0.1 and after.n_iter == 7
+
+
+def test_the_instruction_set_is_the_one_that_was_asked_for():
+    import torch
+
+    asked = os.environ.get("COURSE_INSTRUCTIONS") or "native"
+    found = set(np.show_config(mode="dicts")["SIMD Extensions"].get("found", []))
+    assert asked == "native" or found <= {"avx2": {"X86_V3"}, "none": set()}[asked]
+    assert asked == "native" or torch.backends.cpu.get_cpu_capability() in ({"avx2": "AVX2", "none": "DEFAULT"}[asked], "DEFAULT")
+    probe = "import numpy as np; print(*np.show_config(mode='dicts')['SIMD Extensions'].get('found', []))"
+    environment = {**os.environ, **noise.other_instructions()}
+    other = subprocess.run([sys.executable, "-c", probe], env=environment, capture_output=True, text=True).stdout.split()
+    assert set(other) < found or not found & {"X86_V3", "X86_V4"}
 
 
 def test_gradients_pass():
