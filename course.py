@@ -271,7 +271,7 @@ def prepared(venv: Path, tier: str, pins: Path, arguments: list[str], wanted: li
     """
     check_python()
     check_folder()
-    threads()  # a wrong number is refused before minutes of installing
+    threads(), instructions()  # a wrong value is refused before minutes of installing
     mark, python = fingerprint(ROOT / "pyproject.toml", pins), python_of(venv)
     if not is_current(venv, tier, mark):
         make_venv(venv, mark)
