@@ -358,7 +358,8 @@ def book(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    workers = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder"]
+    count = min(4, (os.cpu_count() or 1) // int(threads())) or 1
+    workers = ["-n", str(count), "--dist", "loadfile", "--no-loadscope-reorder"]
     paths = []
     if "--pages" in arguments:
         arguments, paths = [a for a in arguments if a != "--pages"], ["book", "tests/book/test_noise.py"]
