@@ -6,24 +6,24 @@ the text is that of its solution, and its check must refuse it (`tools.riders` s
 
 ``python -m tools.planted`` makes the mistakes of the package, each in a child of one process that has imported all
 that tests import but the package, and prints a line of JSON for each: its name, and why it was not caught, or "".
-With ``-`` it takes the records from its input. Where a system cannot fork, each has a process of its own.
+With ``-`` it takes the records from its input. Where a system cannot fork, each child is a fresh process.
 """
 
 from __future__ import annotations
 
 import ast
-import contextlib
 import gc
 import importlib
 import json
+import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 import tomllib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.machinery import SourceFileLoader
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from tools.pages import ROOT
@@ -129,33 +129,28 @@ def verdict(mistake: Mistake) -> str:
     return ""
 
 
+def judge(mistake: Mistake, answer: Connection, log: str) -> None:
+    """Send the verdict on a mistake that is made in this process, which writes into the file ``log``."""
+    with open(log, "w") as out:
+        os.dup2(out.fileno(), 1), os.dup2(out.fileno(), 2)
+        answer.send(verdict(mistake))
+
+
 def in_a_child(mistake: Mistake) -> str:
-    """The verdict on a mistake that is made in a child of this process."""
-    with tempfile.TemporaryFile("w+") as log, tempfile.TemporaryFile("w+") as answer:
-        if (child := os.fork()) == 0:
-            try:
-                os.dup2(log.fileno(), 1), os.dup2(log.fileno(), 2)
-                answer.write(verdict(mistake) or "caught")
-                answer.flush()
-            finally:
-                os._exit(0)
-        os.waitpid(child, 0)
-        answer.seek(0), log.seek(0)
-        found = answer.read() or "the child died"
-        return "" if found == "caught" else f"{found}\n{log.read()[-3000:]}"
-
-
-def in_this_process(mistake: Mistake) -> str:
-    """The verdict on a mistake that is made here, once and for all."""
-    with contextlib.redirect_stdout(sys.stderr):
-        return verdict(mistake)
-
-
-def in_a_process(mistake: Mistake) -> str:
-    """The verdict on a mistake that is made in a new process."""
-    command, record = [sys.executable, "-m", "tools.planted", "-"], json.dumps([asdict(mistake)])
-    done = subprocess.run(command, input=record, capture_output=True, text=True)
-    return json.loads(done.stdout)[1] if done.returncode == 0 else done.stderr
+    """The verdict on a mistake that is made in a child of this process, with what its test printed."""
+    processes = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
+    receiver, sender = processes.Pipe(duplex=False)
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        child = processes.Process(target=judge, args=(mistake, sender, str(log)))
+        child.start()
+        sender.close()
+        try:
+            found = receiver.recv()
+        except EOFError:
+            found = "the child died"
+        child.join()
+        return found and f"{found}\n{log.read_text(encoding='utf-8', errors='replace')[-3000:]}"
 
 
 def main(arguments: list[str]) -> int:
@@ -163,18 +158,14 @@ def main(arguments: list[str]) -> int:
         del os.environ[name]
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.chdir(ROOT)
-    chosen = [Mistake(**record) for record in json.load(sys.stdin)] if arguments else [m for m in mistakes() if m.where]
-    judge = in_a_child
-    if hasattr(os, "fork"):
-        for module in WARM:
-            importlib.import_module(module)
-        assert "companion" not in sys.modules
-        gc.collect()
-        gc.freeze()  # else every child walks the heap of torch when it ends
-    else:
-        judge = in_this_process if len(chosen) == 1 else in_a_process
-    for mistake in chosen:
-        print(json.dumps([mistake.name, judge(mistake)]), flush=True)
+    for module in WARM:
+        importlib.import_module(module)
+    assert "companion" not in sys.modules
+    gc.collect()
+    gc.freeze()  # else every child walks the heap of torch when it ends
+    for mistake in [Mistake(**record) for record in json.load(sys.stdin)] if arguments else mistakes():
+        if mistake.where:
+            print(json.dumps([mistake.name, in_a_child(mistake)]), flush=True)
     return 0
 
 
