@@ -15,6 +15,7 @@ import nbformat
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from nbclient.exceptions import DeadKernelError
 
 import course
 from tools import notebooks, numbers, rules
@@ -134,6 +135,24 @@ def test_noise_fails_each_cell_that_hinges_on_last_bits_and_no_other(tmp_path):
     fragile = [number for number, cell in enumerate(page.source.cells) if "fragile" in cell.source]
     assert len(fragile) == 5
     assert sorted({int(number) for problem in problems for number in re.findall(r"^fragile: cell (\d+)", problem)}) == fragile
+
+
+TINY = HEALTHY.partition("# Canary")[0] + "# Tiny\n\n```{{code-cell}} python3\n{code}\n```\n"
+
+
+def test_a_page_runs_on_this_python_whatever_kernels_are_registered(tmp_path, monkeypatch):
+    foreign = tmp_path / "kernels" / "python3"
+    foreign.mkdir(parents=True)
+    (foreign / "kernel.json").write_text('{"argv": ["no-such-python"], "display_name": "Foreign", "language": "python"}')
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    notebook, _ = notebooks.execute(saved(tmp_path, "tiny", TINY.format(code="import sys; print(sys.executable)")))
+    assert notebooks.printed(notebook.cells[-1]) == f"stdout{sys.executable}\n"
+
+
+def test_a_kernel_that_dies_is_named_in_one_sentence(tmp_path):
+    page = saved(tmp_path, "tiny", TINY.format(code="import os; os._exit(1)"))
+    with pytest.raises(DeadKernelError, match="^the kernel of .* died on tiny: is its memory enough.$"):
+        notebooks.execute(page)
 
 
 def test_the_healthy_page_keeps_the_rules(canary):
