@@ -100,4 +100,4 @@ def tries(cell) -> list[str]:
 
 def with_value(source: str, value: str) -> str:
     """The live cell with its parameter set to `value`."""
-    return TRY.sub(rf"\g<assignment>{value}", source, count=1)
+    return TRY.sub(rf"\g<assignment>{value}\g<comment>", source, count=1)
