@@ -4,6 +4,7 @@ Without this a green run proves little: a notebook without execution counts, for
 """
 
 import io
+import json
 import os
 import re
 import shutil
@@ -110,6 +111,26 @@ def test_nbval_and_its_riders_pass_the_healthy_page_and_fail_each_damaged_one(ca
         assert [words for *_, words in damages if words not in report] == [], f"{name}:\n{text}"
 
 
+def test_a_page_is_written_and_its_time_kept_when_its_results_change(stored, tmp_path, monkeypatch):
+    page, times, seconds = saved(tmp_path, "canary", HEALTHY), tmp_path / "run-times.json", iter([1.0, 2.0, 3.0, 4.0])
+    monkeypatch.setattr(notebooks, "RUN_TIMES", times)
+    monkeypatch.setattr(notebooks, "toc", lambda: ["canary", "other", "not-yet-run"])
+    monkeypatch.setattr(notebooks, "execute", lambda _: (nbformat.reads(stored, 4), next(seconds)))
+
+    def kept():
+        return {name: value["seconds"] for name, value in json.loads(times.read_text()).items()}
+
+    assert notebooks.write(page) and page.ipynb.read_text() == stored + "\n" and kept() == {"canary": 1.0}
+    times.write_text(json.dumps({name: {"seconds": 9.0} for name in ("canary", "other", "gone")}))
+    before = page.ipynb.stat().st_mtime_ns
+    assert not notebooks.write(page) and page.ipynb.stat().st_mtime_ns == before
+    assert kept() == {"canary": 9.0, "other": 9.0}
+    page.ipynb.write_text(stored.replace("total 2.50", "total 2.51") + "\n")
+    assert notebooks.write(page) and page.ipynb.read_text() == stored + "\n" and kept() == {"canary": 3.0, "other": 9.0}
+    times.write_text(json.dumps({"other": {"seconds": 9.0}}))
+    assert not notebooks.write(page) and kept() == {"canary": 4.0, "other": 9.0}
+
+
 def picture(y: float, error: str) -> bytes:
     """A PNG with a curve, a marker and a number."""
     figure = Figure()
@@ -174,6 +195,7 @@ BROKEN = [
     (rules.code_style, {"md": ("np.random.default_rng(0).standard_normal()", "np.random.randn()")}, "without a seed"),
     (rules.code_style, {"md": ("import numpy as np", "import numpy as np\n\nrng = np.random.default_rng(1)"), "then": ("np.random.default_rng(0)", "rng")}, "uses the generator rng of cell 1"),
     (rules.code_style, {"md": ("plt.show()", "plt.show();")}, "ends in `;`"),
+    (rules.code_style, {"md": ("total = np", f"long = '{81 * 'x'}'\ntotal = np")}, "a line 2 characters too long"),
     (rules.code_style, {"md": ("import numpy as np", "import numpy as np\nfrom tools import pages")}, "imports tools"),
     (rules.figure_metadata, {"stored": [('"A parabola on the unit interval."', '"Curve."')]}, "alt text"),
     (rules.followed_by_prose, {"md": ("A curve.\n", "")}, "is not followed by a sentence"),
@@ -256,6 +278,7 @@ def test_rule_fails_the_damaged_page(canary, rule, damage, words):
         ("See Rahimi et al. (2007) {cite}`r`. 0.99 is ours.", ["0.99"]),
         ("| a | b |\n|---|---|\n| Peng (2021) {cite}`p` | 0.1 |\n| ours | 0.2 |", ["0.2"]),
         ("1. one\n\n   ```python\n   x = 0.5\n   ```\n", []),
+        (":::{math}\n:label: eq-a-b\nx = 0.5\n:::\n\nIt is 0.75.\n\n::::{math}\n0.6\n::::", ["0.75"]),
     ],
 )  # fmt: skip
 def test_claims(text, tokens):

@@ -514,6 +514,19 @@ def test_bad_indices_are_refused(bad, message, xp):
             kernel(xp([[0]]), xp(bad))
 
 
+P = Precomputed(np.eye(3))
+WITH_PRECOMPUTED = [P, P + Gaussian(), Gaussian() + P, P * Gaussian(), Gaussian() * P, 2.0 * (1.0 + Gaussian() * P)]
+
+
+@pytest.mark.parametrize("kernel", WITH_PRECOMPUTED, ids=repr)
+def test_a_mask_is_no_column_of_indices_wherever_the_precomputed_kernel_stands(kernel, xp):
+    mask, indices = xp(np.array([[True], [False], [True]])), xp(np.array([[0], [2]]))
+    for call in (lambda: kernel(mask), lambda: kernel(indices, mask), lambda: kernel.diag(mask)):
+        with pytest.raises(TypeError, match="made of indices, for a precomputed kernel; got booleans. .*flatnonzero"):
+            call()
+    assert kernel(indices).shape == (2, 2)
+
+
 def test_b2_39_a_precomputed_tensor_with_a_gradient_needs_tensor_indices():
     torch = pytest.importorskip("torch")
     with pytest.raises(TypeError, match="got a tensor that requires grad"):

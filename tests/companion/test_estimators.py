@@ -200,6 +200,20 @@ def test_b2_55_not_converged_warns_once_and_names_the_pair():
         DualSVC(C=np.inf).fit(np.zeros((2, 1)), [0, 1])
 
 
+@pytest.mark.parametrize("order", [(0, 0, 1), (1, 0, 0), (0, 1, 0)], ids=str)
+def test_one_pair_that_converges_does_not_speak_for_the_others(order):
+    """Two classes lie upon each other, and far away one sample: 20 steps are too few for that pair."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([np.full((1, 2), 50.0) if far else rng.standard_normal((20, 2)) for far in order])
+    y = np.repeat(np.arange(3), [1 if far else 20 for far in order])
+    first, second = np.flatnonzero(np.array(order) == 0)
+    with pytest.warns(ConvergenceWarning, match=f"^[12] of 3 pairs .* worst {first} against {second}. ") as caught:
+        model = DualSVC(C=10.0, max_iter=20).fit(X, y)
+    assert not model.converged_ and (model.gap_ <= 1e-6).any()
+    assert [(0, 1), (0, 2), (1, 2)][model.gap_.argmax()] == (first, second)
+    assert str(caught[0].message).startswith(str((model.gap_ > 1e-6).sum()))
+
+
 def test_b2_31_32_data_frames():
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"height": [1.0, 2.0, 5.0, 6.0], "age": pd.array([3, 4, 3, 4], dtype="Int64")})
@@ -400,9 +414,3 @@ def test_cloning_does_not_copy_a_precomputed_matrix():
     K = np.eye(5) + 0.5
     model = DualSVC(kernel=Precomputed(K) + 1.0).fit(np.arange(5)[:, None], [0, 1, 0, 1, 0])
     assert model.kernel_.k1.K is K
-
-
-@pytest.mark.parametrize("kernel", [Precomputed(np.eye(3)), Precomputed(np.eye(3)) + 1.0])
-def test_a_mask_is_no_column_of_indices(kernel):
-    with pytest.raises(TypeError, match="flatnonzero"):
-        kernel(np.array([[True], [False], [True]]))

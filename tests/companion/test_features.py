@@ -396,6 +396,10 @@ BAD = {
         r"X must be within 2\*\*53 cells of the origin",
     ),
     "no-offsets": (lambda: draw_offsets(0), "n_frequencies must be an integer >= 1"),
+    "no-grids": (lambda: draw_grids(Laplacian(), 0, dim=2), "n_grids must be an integer >= 1; got 0"),
+    "grids-without-axes": (lambda: draw_grids(Laplacian(), 2, dim=0), "dim must be an integer >= 1; got 0"),
+    "one-bucket": (lambda: draw_grids(Laplacian(), 2, dim=2, n_buckets=1), "n_buckets must be an integer >= 2; got 1"),
+    "huge-buckets": (lambda: draw_grids(Laplacian(), 2, dim=2, n_buckets=2**32), r"n_buckets must be at most 2.1"),
 }
 
 
@@ -406,6 +410,7 @@ def test_bad_input_is_refused_in_one_sentence(call, message):
 
 
 WRONG_KERNEL = {
+    "half-a-grid": (lambda: draw_grids(Laplacian(), 2.5, dim=2), "n_grids must be an integer >= 1; got 2.5"),
     "binning": (lambda: draw_grids(Gaussian(), 2, dim=1), r"Random binning is for kernels.Laplacian.*; got Gaussian"),
     "error": (lambda: standard_error(Polynomial(), X, n_frequencies=2), "An exact error is for a stationary kernel"),
     "softmax": (lambda: features_needed(Softmax(), 0.1), "An exact error is for a stationary kernel; got Softmax"),

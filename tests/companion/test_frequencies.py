@@ -611,6 +611,8 @@ def test_schemes_that_need_more_frequencies_say_how_many():
         draw(Gaussian(), 4, 5, scheme="moment_matched")
     with pytest.raises(ValueError, match="dim must be at most 21201; got 21202. There are no more axes of a Sobol"):
         draw(Gaussian(), 4, 21_202, scheme="sobol")
+    with pytest.raises(ValueError, match="dim must be at most 2000; got 2001. Permuting digits .*: use 'sobol'"):
+        draw(Gaussian(), 4, 2001, scheme="halton")
 
 
 def test_a_lengthscale_with_a_gradient_or_near_zero_is_refused():

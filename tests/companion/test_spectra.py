@@ -4,6 +4,7 @@ Statistical thresholds come from Bernstein's inequality with the exact variance,
 Wolfowitz with Massart's constant: each comparison fails by chance for at most one seed in 10^8.
 """
 
+import itertools
 import math
 from functools import partial
 from itertools import cycle
@@ -342,6 +343,40 @@ def test_lengths_are_bounded_without_a_jump_or_a_tie():
     r = np.array([0.0, 1e-300, 1.0, 9.99e9, 1e10, 1.001e10, 1e12, 1e15, np.inf])
     squeezed = _spectra.bounded(r)
     assert (squeezed[:5] == r[:5]).all() and (np.diff(squeezed) > 0).all() and squeezed[-1] == 2e10
+
+
+class Zeros:
+    """A generator that draws the closed end of [0, 1), once in 2^53 draws of a true one."""
+
+    def random(self, shape):
+        return np.zeros(shape)
+
+    standard_normal = random
+
+
+@every
+def test_the_closed_end_of_the_uniform_numbers_gives_finite_frequencies(make):
+    spectrum = make()._spectrum()
+    U = _spectra.uniform(Zeros(), (2, spectrum.uniforms(3)))
+    assert ((U > 0) & (U < 2.0**-53)).all() and np.isfinite(spectrum.from_uniform(U, 3)).all()
+    assert np.isfinite(spectrum.sample(Zeros(), 2, 3)).all()
+
+
+HUGE = [[1e300, 1.0, 1.0], [1e300, 2e300, 3e300], [1e-300, 0.0, 0.0], [1e-300, 2e-300, 3e-300]]
+
+
+def test_norms_of_any_size_have_no_sign():
+    W = np.array(HUGE)
+    expected = [1e300, 14**0.5 * 1e300, 1e-300, 14**0.5 * 1e-300]
+    for signs in itertools.product([-1, 1], repeat=3):
+        np.testing.assert_allclose(_spectra.norms(W * signs), expected, rtol=1e-15)
+
+
+@every
+def test_the_density_is_even_however_long_the_frequency(make):
+    kernel, W = make(), np.array(HUGE)
+    for signs in itertools.product([-1, 1], repeat=3):
+        np.testing.assert_array_equal(kernel.spectral_log_density(W * signs), kernel.spectral_log_density(W))
 
 
 # Seeds

@@ -171,6 +171,15 @@ def test_bad_input_is_refused(K, y, penalty, error, message):
         solve_ridge(K, y, penalty=penalty)
 
 
+@pytest.mark.parametrize("entry", [(1, 0), (0, 1), (399, 0), (0, 399), (399, 300)], ids=str)
+@pytest.mark.parametrize("much", [0.1, -0.1])
+def test_b2_45_one_entry_too_large_or_too_small_is_refused_wherever_it_stands(entry, much):
+    K = np.eye(400)  # more than one block of rows
+    K[entry] = much
+    with pytest.raises(ValueError, match="K must be symmetric; got .* by up to 0.1"):
+        solve_ridge(K, np.ones(400))
+
+
 @pytest.mark.parametrize("requires_grad", [False, True])
 def test_b2_37_38_tensors_are_refused_with_advice(requires_grad):
     torch = pytest.importorskip("torch")
