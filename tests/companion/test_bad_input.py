@@ -115,21 +115,17 @@ def test_b2_14_integers_that_float64_would_change_are_refused(value):
             Gaussian()(bad)
 
 
-def test_b2_14_big_integers_in_a_data_frame():
+def test_b2_14_big_integers_on_every_backend_and_in_a_data_frame(xp):
     pd = pytest.importorskip("pandas")
-    for dtype in ("int64", "Int64"):
+    limit = np.array([[-(2**53)], [2**53]])
+    np.testing.assert_array_equal(xp.numpy(Gaussian()(xp(limit))), np.eye(2))
+    frames = [pd.DataFrame({"a": [1.5], "id": pd.array([2**53 + 1], dtype=dtype)}) for dtype in ("int64", "Int64")]
+    for bad in (xp(limit + 1), *frames):
         with pytest.raises(ValueError, match="X must be made of integers .* got 9007199254740993"):
-            Gaussian()(pd.DataFrame({"height": [1.5], "id": pd.array([2**53 + 1], dtype=dtype)}))
+            Gaussian()(bad)
     huge = pd.DataFrame({"height": [1e30, 2.0**60]}, dtype="float32")
     assert Gaussian()(huge).dtype == np.float32
     np.testing.assert_array_equal(Gaussian()(huge), np.eye(2))
-
-
-def test_b2_14_integers_that_float64_would_change_are_refused_on_every_backend(xp):
-    limit = np.array([[-(2**53)], [2**53]])
-    np.testing.assert_array_equal(xp.numpy(Gaussian()(xp(limit))), np.eye(2))
-    with pytest.raises(ValueError, match="X must be made of integers .* got 9007199254740993"):
-        Gaussian()(xp(limit + 1))
 
 
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
@@ -147,15 +143,28 @@ def test_what_is_no_matrix_of_numbers_is_refused(kernel, bad, error, message):
 
 @pytest.mark.parametrize("format", ["csr_matrix", "csr_array", "coo_array"])
 def test_b2_33_sparse(format):
-    sparse = pytest.importorskip("scipy.sparse")
+    sparse, torch = pytest.importorskip("scipy.sparse"), pytest.importorskip("torch")
     with pytest.raises(TypeError, match=r"X must be dense .sparse input is not supported.; .* X.toarray\(\)"):
         Gaussian()(getattr(sparse, format)(X))
-
-
-def test_b2_33_sparse_tensor():
-    torch = pytest.importorskip("torch")
     with pytest.raises(TypeError, match=r"X must be dense .* X.to_dense\(\)"):
         Gaussian()(torch.eye(3).to_sparse())
+
+
+@pytest.mark.parametrize("kernel", [*KERNELS.values(), Gaussian(20.0), Softmax(0.01)], ids=repr)
+def test_b2_16_17_half_precision_is_computed_in_single_and_bfloat16_is_refused(kernel, xp):
+    if xp.name == "array-api-strict":
+        pytest.skip("the standard has no float16")
+    half = np.random.default_rng(0).standard_normal((9, 20)).astype(np.float16)
+    expected = xp.numpy(kernel(xp(half, "float32"))).astype(np.float16)
+    K = kernel(xp(half))
+    assert K.dtype == xp(half).dtype
+    np.testing.assert_array_equal(xp.numpy(K), expected)
+    torch = pytest.importorskip("torch")
+    assert (
+        kernel(torch.eye(3, dtype=torch.int32)).dtype == kernel(torch.eye(3, dtype=torch.bool)).dtype == torch.float64
+    )
+    with pytest.raises(ValueError, match="got dtype bfloat16. Cast to float32"):
+        kernel(torch.zeros(2, 2, dtype=torch.bfloat16))
 
 
 def test_b2_31_32_data_frames():
@@ -167,18 +176,10 @@ def test_b2_31_32_data_frames():
     for missing in (pd.NA, np.nan, None):
         broken = frame.astype({"age": object})
         broken.loc[1, "age"] = missing
-        with pytest.raises(
-            ValueError, match=r"X must be free of missing values; got missing values in column\(s\) 'age'"
-        ):
+        with pytest.raises(ValueError, match=r"X must be free of .*; got missing values in column\(s\) 'age'"):
             Gaussian()(broken)
     with pytest.raises(ValueError, match="reshape"):
         Gaussian()(frame["height"])
-
-
-def test_b2_17_bfloat16():
-    torch = pytest.importorskip("torch")
-    with pytest.raises(ValueError, match="got dtype bfloat16. Cast to float32"):
-        Gaussian()(torch.zeros(2, 2, dtype=torch.bfloat16))
 
 
 def test_b2_36_two_devices_and_39_two_backends():
@@ -220,15 +221,6 @@ def test_odd_data_are_accepted(kernel, tmp_path):
     assert kernel(grid.astype(np.float32), grid.astype(np.float64)).dtype == np.float64
 
 
-def test_b2_16_half_precision_is_computed_in_single(xp):
-    if xp.name == "array-api-strict":
-        pytest.skip("the standard has no float16")
-    half = np.random.default_rng(0).standard_normal((9, 200)).astype(np.float16)
-    for kernel in (Gaussian(20.0), Polynomial(2)):
-        expected = xp.numpy(kernel(xp(half, "float32"))).astype(np.float16)
-        np.testing.assert_array_equal(xp.numpy(kernel(xp(half))), expected)
-
-
 @every_kernel
 def test_two_precisions_give_the_larger(kernel, xp):
     single, double = X.astype(np.float32), X[:2]
@@ -236,13 +228,6 @@ def test_two_precisions_give_the_larger(kernel, xp):
         K = kernel(xp(first), xp(second))
         assert K.dtype == xp(double).dtype
         np.testing.assert_allclose(xp.numpy(K), kernel(first.astype(float), second.astype(float)), rtol=1e-13)
-
-
-def test_b2_14_16_integer_and_half_tensors():
-    torch = pytest.importorskip("torch")
-    assert Gaussian()(torch.eye(3, dtype=torch.int32)).dtype == torch.float64
-    assert Gaussian()(torch.eye(3, dtype=torch.bool)).dtype == torch.float64
-    assert Gaussian()(torch.eye(3, dtype=torch.float16)).dtype == torch.float16
 
 
 def test_b2_04_05_huge_and_tiny_values(xp):
@@ -284,10 +269,14 @@ LENGTHSCALES = {
 
 @stationary
 @pytest.mark.parametrize(("bad", "message"), LENGTHSCALES.values(), ids=LENGTHSCALES.keys())
-def test_bad_lengthscales_are_refused_at_construction(bad, message, make):
-    expected = "^lengthscale must be a positive finite number or an array with one per feature; "
-    with pytest.raises(ValueError, match=expected + message):
-        make(bad)
+def test_bad_lengthscales_are_refused_at_construction_and_on_a_call(bad, message, make):
+    kernel = make()
+    kernel.lengthscale = bad
+    for call in (lambda: make(bad), lambda: kernel(X), lambda: kernel.diag(X)):
+        with pytest.raises(
+            ValueError, match="^lengthscale must be a positive finite number or an array .*; " + message
+        ):
+            call()
 
 
 @stationary
@@ -300,16 +289,6 @@ def test_b2_24_a_lengthscale_that_rounds_to_zero_in_the_data_s_dtype(xp, make):
         make([1.0, 1e-46, 1.0])(xp(X, "float32"))
     for K in (make(1e-46)(xp(X, "float64")), make(1e-45)(xp(X, "float32"))):
         np.testing.assert_allclose(xp.numpy(K), np.eye(4), rtol=0, atol=1e-40)
-
-
-@stationary
-@pytest.mark.parametrize(("bad", "message"), LENGTHSCALES.values(), ids=LENGTHSCALES.keys())
-def test_bad_lengthscales_set_after_construction_are_refused_on_a_call(bad, message, make):
-    kernel = make()
-    kernel.lengthscale = bad
-    for call in (kernel, kernel.diag):
-        with pytest.raises(ValueError, match="^lengthscale must be a positive finite number .*; " + message):
-            call(X)
 
 
 def test_lengthscales_on_a_device_are_read_only_when_asked():
@@ -344,11 +323,31 @@ def test_b2_26_38_tensor_parameters_with_numpy_data():
         with pytest.raises(TypeError, match="a tensor that requires grad"):
             make(torch.tensor(2.0, requires_grad=True))(X)
     for make, name in ((Matern, "nu"), (Cauchy, "beta"), (ExponentialPower, "alpha")):
-        message = (
-            rf"{name} must be a number; got a tensor that requires grad. Pass {name}.item\(\): no gradient with respect"
-        )
+        message = rf"{name} must be a number; got a tensor that requires grad. Pass {name}.item\(\): no gradient with"
         with pytest.raises(TypeError, match=message):
             make(torch.tensor(1.5, requires_grad=True))
+
+
+SINGLE = X.astype(np.float32)
+NO_KERNELS = {
+    "alpha": (lambda: ExponentialPower(2.5), "alpha must be at most 2; got 2.5. Above 2 this function is not positive"),
+    "scale": (
+        lambda: Softmax(-1.0),
+        r"scale must be a positive .* got -1.0. With a negative scale k\(x, x\) <",
+    ),
+    "nu": (lambda: Matern(-1.0), "inf is allowed too, and means the Gaussian."),
+    "beta-inf": (lambda: Cauchy(np.inf), "must be a positive finite number; got inf"),
+    "alpha-inf": (lambda: ExponentialPower(np.inf), "must be a positive finite number; got inf"),
+    "scale-inf": (lambda: Softmax(np.inf), "must be a positive finite number; got inf"),
+    "beta-single": (lambda: Cauchy(1e-60)(SINGLE), "beta must be positive in float32; got 1e-60, which rounds to zero"),
+    "width": (lambda: Cauchy(2.0, 1e-45)(SINGLE), r"lengthscale / sqrt\(2 \* beta\) must be positive in float32; got"),
+}
+
+
+@pytest.mark.parametrize(("call", "message"), NO_KERNELS.values(), ids=NO_KERNELS.keys())
+def test_b2_24_what_is_no_kernel_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
 
 
 POLYNOMIALS = {
@@ -390,43 +389,16 @@ def test_b2_23_24_bad_shapes_and_scales_are_refused(make, bad, message):
             kernel(X)
 
 
-def test_b2_24_infinite_shapes():
-    np.testing.assert_array_equal(Matern(np.inf)(X), Gaussian()(X))
-    with pytest.raises(ValueError, match="inf is allowed too, and means the Gaussian."):
-        Matern(-1.0)
-    for make in (Cauchy, ExponentialPower, Softmax):
-        with pytest.raises(ValueError, match="must be a positive finite number; got inf"):
-            make(np.inf)
-
-
-def test_what_is_no_kernel_is_refused():
-    with pytest.raises(
-        ValueError, match="alpha must be at most 2; got 2.5. Above 2 this function is not positive semi"
-    ):
-        ExponentialPower(2.5)
-    with pytest.raises(
-        ValueError, match=r"scale must be a positive .* got -1.0. With a negative scale k\(x, x\) < k\(x, -x"
-    ):
-        Softmax(-1.0)
-    with pytest.raises(ValueError, match="beta must be positive in float32; got 1e-60, which rounds to zero"):
-        Cauchy(1e-60)(X.astype(np.float32))
-    with pytest.raises(
-        ValueError, match=r"lengthscale / sqrt\(2 \* beta\) must be positive in float32; got .* rounds to"
-    ):
-        Cauchy(2.0, 1e-45)(X.astype(np.float32))
-
-
 def test_b2_38_orders_that_need_scipy_say_so():
     torch = pytest.importorskip("torch")
     message = (
         r"^nu must be p \+ 1/2 with a whole number p <= 20, at least 21, or inf; got 0.7 with data on a device or "
     )
-    recorded = (torch.zeros(3, 2, requires_grad=True), torch.zeros(3, 2, device="meta"))
-    for kernel, x in ((Matern(0.7), recorded[0]), (Matern(0.7), recorded[1]), (2.0 * Matern(0.7), recorded[0])):
-        with pytest.raises(ValueError, match=message):
-            kernel(x)
-    with pytest.raises(ValueError, match=message):
-        Matern(0.7, torch.tensor(1.0, requires_grad=True))(torch.zeros(3, 2))
+    recorded, one = torch.zeros(3, 2, requires_grad=True), torch.tensor(1.0, requires_grad=True)
+    for kernel in (Matern(0.7), 2.0 * Matern(0.7), Matern(0.7, one)):
+        for x in (recorded, torch.zeros(3, 2, device="meta")):
+            with pytest.raises(ValueError, match=message):
+                kernel(x)
 
 
 def test_b2_04_far_points_under_autograd_are_refused():
@@ -434,23 +406,17 @@ def test_b2_04_far_points_under_autograd_are_refused():
     x = torch.tensor([[1e30], [-1e30]], requires_grad=True)
     for kernel in (Laplacian(1e-5), Matern(lengthscale=1e-5), ExponentialPower(0.5, 1e-5)):
         np.testing.assert_allclose(kernel(x.detach()), np.eye(2), atol=1e-30)
-        with pytest.raises(
-            ValueError, match=r"^.X / lengthscale.² must be within the range of its dtype .up to 3.4e\+38"
-        ):
+        with pytest.raises(ValueError, match=r"^.X / lengthscale.² must be within the range .*up to 3.4e\+38"):
             kernel(x)
 
 
 def test_b2_04_overflow_of_softmax_says_what_to_do(xp):
-    message = (
-        r"K must be within .* overflow. Scale the data, pass scale=1/math.sqrt\(X.shape\[1\]\) or less, or use float64"
-    )
+    message = "overflow. Scale the data, pass scale=1/math.sqrt.X.shape.1.. or less, or use float64"
     for big, dtype in ((30.0, "float64"), (10.0, "float32")):
         x = xp(big * np.eye(3), dtype)
-        for call in (Softmax(), Softmax().diag, Softmax() * Gaussian()):
-            with pytest.raises(ValueError, match="an overflow. Scale the data"):
+        for call, says in ((Softmax(), message), (Softmax().diag, message), (Softmax() * Gaussian(), "Scale the data")):
+            with pytest.raises(ValueError, match="K must be within .* overflow. Scale" if says != message else message):
                 call(x)
-        with pytest.raises(ValueError, match=message):
-            Softmax()(x)
         assert Softmax(1e-2)(x).shape == (3, 3)
     if xp.name != "array-api-strict":
         with pytest.raises(ValueError, match="up to 6.55e.04"):
@@ -461,13 +427,9 @@ MATRICES = {
     "B2-45-asymmetric": (
         [[1.0, 0.5], [0.4, 1.0]],
         ValueError,
-        "K must be symmetric; got .* by up to 0.1. If that is r",
+        "K must be symmetric; got .* by up to 0.1. If ",
     ),
-    "B2-54-not-square": (
-        X,
-        ValueError,
-        r"K must be square, .* got shape \(4, 3\). Pass kernel\(X\), not kernel\(X, Y\)",
-    ),
+    "B2-54-not-square": (X, ValueError, r"K must be square, .* got shape \(4, 3\). Pass kernel\(X\), not kernel\(X, Y"),
     "B2-01-nan": ([[np.nan]], ValueError, r"K must be finite; got 1 NaN .* index \(0, 0\)"),
     "B2-10-1-d": ([1.0], ValueError, r"K must be a 2-D array .* got shape \(1,\). Pass a whole kernel matrix"),
     "B2-07-empty": (np.zeros((0, 0)), ValueError, "K must be non-empty"),
@@ -493,10 +455,7 @@ INDICES = {
     "too-large": ([[4]], "made of whole numbers from 0 to 3; got 4. Index i stands for row and column i"),
     "negative": ([[0], [-1]], "made of whole numbers from 0 to 3; got -1"),
     "fraction": ([[0.0], [0.5]], "made of whole numbers from 0 to 3; got 0.5"),
-    "rows-of-X": (
-        X,
-        r"a column of indices, of shape \(n_samples, 1\), for a precomputed kernel; got shape \(4, 3\). For all",
-    ),
+    "rows-of-X": (X, r"a column of indices, of shape \(n_samples, 1\), for a precomputed kernel; got shape \(4, 3\)"),
     "B2-10-1-d": (np.arange(4), "a 2-D array"),
     "B2-01-nan": ([[np.nan]], "finite"),
 }

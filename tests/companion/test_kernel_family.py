@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
+from samples import cloud
+from samples import normal as draw
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.gaussian_process import kernels as gp
@@ -16,6 +17,7 @@ from sklearn.metrics.pairwise import laplacian_kernel
 from companion import _arrays, kernels
 from companion.kernels import (
     Cauchy,
+    Constant,
     ExponentialPower,
     Gaussian,
     Laplacian,
@@ -46,19 +48,8 @@ STATIONARY = {
 each = pytest.mark.parametrize(("make", "reference", "shape"), STATIONARY.values(), ids=STATIONARY.keys())
 SMOOTH = {k: v for k, v in STATIONARY.items() if k not in ("matern-0.3", "matern-3")}  # without SciPy's Bessel function
 each_smooth = pytest.mark.parametrize(("make", "reference", "shape"), SMOOTH.values(), ids=SMOOTH.keys())
-FAMILY = [make(**shape) for make, _, shape in STATIONARY.values()] + [Matern(math.inf)]
-LENGTHSCALES = [0.7, 2.0, [0.5, 1.0, 4.0]]
-
-
-def draw(n, d, seed=0, scale=1.0):
-    return scale * np.random.default_rng(seed).standard_normal((n, d))
-
-
-def cloud(grid=2.0**-10, rows=(1, 12), columns=(1, 4)):
-    """Matrices on a grid of multiples of a power of two, so that shifting them by 1000 is exact even in float32."""
-    entries = st.integers(round(-2 / grid), round(2 / grid)).map(lambda k: k * grid)
-    shapes = st.tuples(st.integers(*rows), st.integers(*columns))
-    return shapes.flatmap(lambda shape: arrays(np.float64, shape, elements=entries))
+FAMILY = [make(**shape) for make, _, shape in STATIONARY.values()] + [Matern(math.inf), Gaussian()]
+LENGTHSCALES = [0.7, [0.5, 1.0, 4.0]]
 
 
 @each
@@ -93,7 +84,7 @@ def test_softmax_equals_its_formula_on_every_backend(scale, xp, dtype, close):
 
 def test_softmax_gives_the_weights_of_torch_s_attention():
     torch = pytest.importorskip("torch")
-    query, key, value = (torch.tensor(draw(7, 4, seed)) for seed in range(3))
+    query, key, value = (torch.tensor(draw(7, 4, seed=seed)) for seed in range(3))
     weights = Softmax(scale=1 / math.sqrt(4))(query, key)
     expected = torch.nn.functional.scaled_dot_product_attention(query[None], key[None], value[None])[0]
     torch.testing.assert_close(weights @ value / weights.sum(dim=1, keepdim=True), expected)
@@ -118,12 +109,6 @@ def test_equals_scikit_learn_across_tile_borders(n, dtype, close):
     close(Cauchy(0.7, 1.5)(X, Y), gp.RationalQuadratic(1.5 / math.sqrt(1.4), alpha=0.7)(A, B))
 
 
-def test_equals_scikit_learn_for_any_nu_and_a_lengthscale_per_feature():
-    X, lengthscale = draw(40, 3), np.array([0.5, 1.0, 4.0])
-    for nu in (0.3, 1.1, 3.5, 7.0, 25.0):
-        np.testing.assert_allclose(Matern(nu, lengthscale)(X), gp.Matern(lengthscale, nu=nu)(X), atol=1e-12)
-
-
 R = [2.0**-20, 0.125, 1.0, 2.0, 5.0]
 BY_MPMATH = {  # 2^(1 - nu) / gamma(nu) s^nu besselk(nu, s), s = sqrt(2 nu) r, in 50 digits
     0.01: [0.27290412399229735, 0.07968132618779603, 0.04089263417275977, 0.028142708542645434, 0.01300147940032436],
@@ -146,28 +131,7 @@ def test_matern_has_14_digits_for_every_nu(nu, expected):
     np.testing.assert_allclose(Matern(nu)([[0.0]], np.array(R)[:, None])[0], expected, rtol=0, atol=3e-14)
 
 
-NUS = [
-    1e-300,
-    1e-6,
-    0.01,
-    0.3,
-    0.5,
-    1,
-    1.5,
-    7.7,
-    19.99,
-    20.4,
-    20.5,
-    20.9,
-    21,
-    50,
-    172.5,
-    1e4,
-    1e15,
-    1e16,
-    1e300,
-    math.inf,
-]
+NUS = [1e-300, 1e-6, 0.01, 0.3, 0.5, 1, 7.7, 19.99, 20.5, 20.9, 21, 50, 172.5, 1e4, 1e15, 1e16, 1e300, math.inf]
 
 
 @pytest.mark.parametrize("nu", NUS)
@@ -176,13 +140,6 @@ def test_matern_has_its_limits_at_zero_and_infinity(nu, xp, dtype):
     K = xp.numpy(Matern(nu)(xp(r[:1, None]), xp(r[:, None])))[0]
     assert np.all(np.isfinite(K)) and K[0] == 1 and float(K[-1]) < 1e-290
     assert np.all(np.diff(K) <= (1e-13 if dtype == "float64" else 1e-7)) and K.min() >= 0 and K.max() <= 1
-
-
-@pytest.mark.parametrize("nu", [5.0, 20.5, 21.0, 100.0, 1e3, 1e6, 1e10])
-def test_matern_tends_to_the_gaussian_like_1_over_nu(nu):
-    r = np.linspace(0, 6, 200)[:, None]
-    gap = np.abs(Matern(nu)(r[:1], r) - Gaussian()(r[:1], r)).max()
-    assert gap == pytest.approx(0.23 / nu, rel=0.05)
 
 
 @given(cloud())
@@ -201,31 +158,13 @@ def test_special_cases_are_each_other(X):
 
 
 @pytest.mark.parametrize("kernel", FAMILY, ids=repr)
-@settings(max_examples=17)
+@settings(max_examples=12)
 @given(X=cloud())
 def test_is_psd_to_rounding_with_unit_diagonal_and_entries_in_0_1(kernel, dtype, X):
     K = kernel(X.astype(dtype))
     values = np.linalg.eigvalsh(K.astype(float))
     assert np.all(np.diag(K) == 1) and np.all((K >= 0) & (K <= 1)) and np.array_equal(K, K.T)
     assert values[0] >= -len(K) * np.finfo(dtype).eps * values[-1] * max(1, 4 * X.shape[1])
-
-
-@given(cloud())
-def test_softmax_sums_and_products_are_psd(X):
-    for kernel in (Softmax(0.5), Laplacian() * Softmax(0.5), Matern(0.5) + 2.0 * Cauchy() * ExponentialPower(0.7)):
-        values = np.linalg.eigvalsh(kernel(X))
-        assert values[0] >= -100 * len(X) * np.finfo(float).eps * values[-1]
-
-
-@given(cloud(), st.floats(0.1, 10))
-def test_sums_products_and_scales_act_on_matrices(X, c):
-    k1, k2, k3 = Laplacian(), Matern(2.5), Softmax(0.5)
-    for kernel, K in (
-        (k1 + k2, k1(X) + k2(X)), (k1 * k3, k1(X) * k3(X)), (c * k2 + k3, c * k2(X) + k3(X)),
-        ((k1 + c) * k2, (k1(X) + c) * k2(X)), (Cauchy() * Gaussian(), Cauchy()(X) * Gaussian()(X)),
-    ):  # fmt: skip
-        np.testing.assert_allclose(kernel(X), K, rtol=1e-14)
-        np.testing.assert_allclose(kernel.diag(X), np.diag(K), rtol=1e-13)
 
 
 def width(kernel):
@@ -250,7 +189,7 @@ def rounding_of_the_product(kernel, X):
     return (3 * X.shape[1] + 12) * np.finfo(X.dtype).eps / 2 * M
 
 
-@pytest.mark.parametrize("kernel", [*FAMILY, Gaussian()], ids=repr)
+@pytest.mark.parametrize("kernel", FAMILY, ids=repr)
 @settings(max_examples=17)
 @given(X=cloud(), shift=st.sampled_from([-1000.0, 1000.0]))
 def test_does_not_see_a_shift(kernel, dtype, X, shift):
@@ -270,7 +209,7 @@ def test_has_no_units(make, reference, shape, X, unit):
 
 
 @each
-@pytest.mark.parametrize("unit", [1e-300, 1e-30, 1e30, 1e300])
+@pytest.mark.parametrize("unit", [1e-300, 1e300])
 def test_has_no_units_even_at_the_ends_of_the_range(make, reference, shape, unit, xp):
     X = draw(8, 2)
     K = xp.numpy(make(**shape, lengthscale=unit)(xp(X * unit)))
@@ -279,15 +218,7 @@ def test_has_no_units_even_at_the_ends_of_the_range(make, reference, shape, unit
     np.testing.assert_allclose(K, reference(X / [1, 2], X / [1, 2], **shape, lengthscale=1.0), rtol=1e-10)
 
 
-@each
-def test_a_lengthscale_per_feature_scales_the_columns(make, reference, shape, dtype, close):
-    X, Y, lengthscale = draw(30, 4).astype(dtype), draw(9, 4, 1).astype(dtype), np.array([0.25, 0.5, 1.0, 8.0], dtype)
-    kernel = make(**shape, lengthscale=lengthscale)
-    close(kernel(X), make(**shape)(X / lengthscale))
-    close(kernel(X, Y), make(**shape)(X / lengthscale, Y / lengthscale))
-
-
-@pytest.mark.parametrize("low", [0, 500, 8000])
+@pytest.mark.parametrize("low", [500, 8000])
 @pytest.mark.parametrize("kernel", FAMILY, ids=repr)
 def test_stays_psd_far_from_the_origin(kernel, xp, low):
     x = np.linspace(low, low + 1, 200, dtype=np.float32)[:, None]
@@ -305,21 +236,11 @@ def test_near_points_keep_their_digits(make, reference, shape, xp):
     X = draw(30, 3)
     Y = X + 1e-9 * draw(30, 3, seed=1)
     K = xp.numpy(make(**shape)(xp(X), xp(Y)))
-    squared = make is Cauchy or shape in (
-        {"nu": 30.0},
-        {"alpha": 2},
-    )  # smooth in |x - y|², which may have an error of 4e-11
+    squared = make is Cauchy or shape in ({"nu": 30.0}, {"alpha": 2})  # smooth in |x - y|²: an error of 4e-11
     atol = 4e-11 if squared else 2e-14 if make is Matern else 1e-15  # for 1e-14 the reference is to blame
     np.testing.assert_allclose(K, reference(X, Y, **shape, lengthscale=1.0), rtol=0, atol=atol)
     if make is Laplacian or shape in ({"nu": 0.5}, {"alpha": 0.4}, {"alpha": 1.3}):
         assert np.all(1 - np.diag(K) > 1e-13)
-
-
-@pytest.mark.parametrize("kernel", [Laplacian(), Matern(), Matern(0.3), ExponentialPower(0.7)], ids=repr)
-@pytest.mark.parametrize("x", [[0, 1e8, 1e8 + 1], [0, 1e15, 1e15 + 1]], ids=str)
-def test_is_as_exact_where_clusters_are_far_apart(kernel, x, xp):
-    K = xp.numpy(kernel(xp(np.array(x)[:, None])))
-    assert K[1, 2] == pytest.approx(kernel([[0.0], [1.0]])[0, 1], rel=1e-14) and K[0, 1] == K[1, 0] < 1e-5
 
 
 @pytest.mark.parametrize("kernel", FAMILY, ids=repr)
@@ -331,14 +252,17 @@ def test_huge_and_tiny_values_have_their_limits(kernel, xp):
     np.testing.assert_array_equal(tiny, np.ones((3, 3)))
 
 
-@pytest.mark.parametrize("kernel", [*FAMILY, Gaussian()], ids=repr)
+@pytest.mark.parametrize("kernel", FAMILY, ids=repr)
 def test_reflecting_huge_data_in_any_axis_changes_nothing(kernel):
     """At alpha = 0.001 even points 1e300 apart are similar, so that an overflow would show."""
     X = np.array([[1e300, 1.0], [2e300, 2e300], [1e-300, 3.0], [1.0, 1e300]])
     for k in (kernel, ExponentialPower(1e-3)):
         for signs in ([-1, -1], [-1, 1], [1, -1]):
             np.testing.assert_array_equal(k(X * signs), k(X))
-            np.testing.assert_array_equal(k(X[1:] * signs, X[:1] * signs), k(X[1:], X[:1]))
+            for some in (X[:1], X[2:3]):  # the larger data first, and second
+                np.testing.assert_allclose(k(X * signs, some * signs), k(X, some), rtol=0, atol=1e-14)
+                np.testing.assert_allclose(k(some * signs, X * signs), k(X, some).T, rtol=0, atol=1e-14)
+            np.testing.assert_allclose(k(X, X[2:3])[:, 0], k(X)[:, 2], rtol=0, atol=1e-14)
 
 
 def coinciding():
@@ -362,6 +286,14 @@ def test_gradients_are_right_and_finite_where_points_coincide(make, reference, s
     assert torch.autograd.gradcheck(K, (x, y, lengthscale))
 
 
+def test_softmax_gives_gradients_to_its_scale_and_to_the_data():
+    torch = pytest.importorskip("torch")
+    x, y = (torch.tensor(draw(4, 2, seed=seed), requires_grad=True) for seed in range(2))
+    scale = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    for other in (y, None):
+        assert torch.autograd.gradcheck(lambda x, scale, other=other: Softmax(scale)(x, other), (x, scale))
+
+
 @pytest.mark.parametrize("kernel", [Cauchy(), Cauchy(0.2), Matern(21), Matern(1e4), Softmax()], ids=repr)
 def test_functions_of_the_squared_distance_have_second_derivatives(kernel):
     torch = pytest.importorskip("torch")
@@ -379,28 +311,11 @@ def test_single_precision_gradients_are_finite_and_values_those_without_gradient
     np.testing.assert_allclose(K.detach(), make(**shape)(X), rtol=0, atol=1e-12 if dtype == "float64" else 1e-3)
 
 
-def test_softmax_gives_gradients_to_its_scale_and_to_the_data():
-    torch = pytest.importorskip("torch")
-    x, y = (torch.tensor(draw(4, 2, seed), requires_grad=True) for seed in range(2))
-    scale = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x, y, scale: Softmax(scale)(x, y), (x, y, scale))
-    assert torch.autograd.gradcheck(lambda x, scale: Softmax(scale)(x), (x, scale))
+TILED = [Laplacian(), Matern(0.5), Matern(5.5), Cauchy(), ExponentialPower(0.4), Softmax(0.01), Gaussian()]
 
 
-@pytest.mark.parametrize("kernel", [*FAMILY, Softmax(0.01)], ids=repr)
-def test_half_precision_is_computed_in_single(kernel, xp):
-    if xp.name == "array-api-strict":
-        pytest.skip("the standard has no float16")
-    half = draw(9, 20).astype(np.float16)
-    K = kernel(xp(half))
-    assert K.dtype == xp(half).dtype
-    np.testing.assert_array_equal(xp.numpy(K), xp.numpy(kernel(xp(half, "float32"))).astype(np.float16))
-
-
-@pytest.mark.parametrize("kernel", [*FAMILY, Softmax(0.01), Gaussian(), Polynomial()], ids=repr)
+@pytest.mark.parametrize("kernel", TILED, ids=repr)
 def test_temporaries_are_tiles(kernel, dtype):
-    if getattr(kernel, "nu", 1.5) in (0.3, 3):
-        kernel.set_params(nu=0.5)  # the same way through the code, without 400 ns for each Bessel function
     X = draw(3000, 3, scale=0.1).astype(dtype)  # so near that float32 is not computed in float64
     tracemalloc.start()
     K = kernel(X)
@@ -409,7 +324,7 @@ def test_temporaries_are_tiles(kernel, dtype):
     assert peak < K.nbytes + 24 * 2**20 < 1.8 * K.nbytes  # 2 are two such matrices
 
 
-@pytest.mark.parametrize("kernel", [*FAMILY, Softmax()], ids=repr)
+@pytest.mark.parametrize("kernel", [*FAMILY, Softmax(), Polynomial(1), 1.0 * Polynomial(1), Constant(1.0)], ids=repr)
 def test_the_input_is_neither_changed_nor_aliased_and_two_calls_share_nothing(kernel):
     X = draw(40, 3)
     before = X.copy()
@@ -428,7 +343,8 @@ def test_a_device_is_never_made_to_wait_for_values(make, reference, shape):
         kernel = make(**shape, lengthscale=lengthscale)
         assert kernel(X).device.type == "meta" and kernel(X, X[:2]).shape == (5, 2)
         assert kernel.diag(X).shape == (5,)
-    assert Softmax()(X, X[:2]).shape == (5, 2)
+    for kernel in (Softmax(), Gaussian(torch.ones(3, device="meta")), 2.0 * Gaussian() + Polynomial(2)):
+        assert kernel(X).device.type == "meta" and kernel(X, X[:2]).shape == (5, 2)
 
 
 @pytest.mark.parametrize("kernel", [*FAMILY, Softmax(0.5)], ids=repr)
@@ -440,12 +356,6 @@ def test_repr_is_python_and_parameters_are_those_of_scikit_learn(kernel):
     name, value = next(iter(kernel.get_params().items()))
     assert kernel.set_params(**{name: value}) is kernel
     assert repr(copy.set_params(**{name: 0.75})).startswith(f"{type(kernel).__name__}({name}=0.75")
-
-
-def test_shape_comes_before_lengthscale():
-    assert repr(Matern(2.5, 3.0)) == "Matern(nu=2.5, lengthscale=3.0)"
-    assert repr(Cauchy(2.5, 3.0)) == "Cauchy(beta=2.5, lengthscale=3.0)"
-    assert repr(ExponentialPower(1.5)) == "ExponentialPower(alpha=1.5, lengthscale=1.0)"
 
 
 def test_shape_may_be_any_kind_of_number():

@@ -1,6 +1,5 @@
 """Kernels against their formulas, against scikit-learn, and against the laws that the mathematics promises."""
 
-import hashlib
 from itertools import product
 from math import comb, factorial, prod
 
@@ -8,33 +7,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
+from samples import cloud
+from samples import normal as draw
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.metrics.pairwise import polynomial_kernel, rbf_kernel
 
 from companion import _arrays, kernels
-from companion.kernels import Constant, Gaussian, Polynomial, gaussian_reference, polynomial_reference
+from companion.kernels import Constant, Gaussian, Matern, Polynomial, Softmax, gaussian_reference, polynomial_reference
 
-
-def draw(n, d, seed=0, scale=1.0):
-    return scale * np.random.default_rng(seed).standard_normal((n, d))
-
-
-def cloud(low=-2.0, high=2.0, grid=2.0**-10, rows=(1, 12), columns=(1, 4)):
-    """Matrices on a grid of multiples of a power of two, so that shifting them by 1000 is exact even in float32."""
-    entries = st.integers(round(low / grid), round(high / grid)).map(lambda k: k * grid)
-    shapes = st.tuples(st.integers(*rows), st.integers(*columns))
-    return shapes.flatmap(lambda shape: arrays(np.float64, shape, elements=entries))
-
-
-def ard_reference(X, Y, lengthscale):
-    return gaussian_reference(X / lengthscale, Y / lengthscale, 1.0)
-
-
+ARD = np.array([0.5, 1.0, 4.0])
 KERNELS = {
     "gaussian": (Gaussian(1.5), lambda X, Y: gaussian_reference(X, Y, 1.5)),
-    "gaussian-ard": (Gaussian([0.5, 1.0, 4.0]), lambda X, Y: ard_reference(X, Y, np.array([0.5, 1.0, 4.0]))),
+    "gaussian-ard": (Gaussian([0.5, 1.0, 4.0]), lambda X, Y: gaussian_reference(X / ARD, Y / ARD, 1.0)),
     "polynomial": (Polynomial(), lambda X, Y: polynomial_reference(X, Y, 3, 1.0)),
     "polynomial-1": (Polynomial(1, 0.0), lambda X, Y: X @ Y.T),
     "polynomial-6": (Polynomial(6, 0.5), lambda X, Y: polynomial_reference(X, Y, 6, 0.5)),
@@ -55,14 +40,10 @@ def test_equals_its_formula_on_every_backend(kernel, reference, xp, dtype, close
         assert type(got) is type(x) and got.dtype == x.dtype
         close(xp.numpy(got), expected)
     close(xp.numpy(kernel.diag(x)), np.diag(reference(X64, X64)))
-
-
-@named
-def test_is_exactly_symmetric_and_its_diagonal_is_that_of_diag(kernel, reference, xp, dtype, close):
-    X = xp(draw(150, 3), dtype)
-    K = xp.numpy(kernel(X))
+    if "torch" in xp.name:
+        close(xp.numpy(kernel(x.clone().requires_grad_())), reference(X64, X64))
+    K = xp.numpy(kernel(xp(draw(150, 3), dtype)))  # more than one tile
     assert np.array_equal(K, K.T)
-    close(np.diag(K), xp.numpy(kernel.diag(X)))
 
 
 @pytest.mark.parametrize("n", [127, 129, 2100])
@@ -85,22 +66,6 @@ def test_tiles_of_any_size_give_the_same_matrix(n, monkeypatch):
     assert np.array_equal(Polynomial()(X), Polynomial()(X).T)
 
 
-@given(cloud())
-def test_gaussian_is_psd_to_rounding_with_unit_diagonal_and_entries_in_0_1(dtype, X):
-    K = Gaussian()(X.astype(dtype))
-    values = np.linalg.eigvalsh(K.astype(float))
-    assert np.all(np.diag(K) == 1) and np.all((K >= 0) & (K <= 1)) and np.array_equal(K, K.T)
-    assert values[0] >= -len(K) * np.finfo(dtype).eps * values[-1] * max(1, 4 * X.shape[1])
-
-
-@pytest.mark.parametrize("low", [0, 500, 8000])
-def test_gaussian_stays_psd_far_from_the_origin(xp, low):
-    X = xp(np.linspace(low, low + 1, 513)[:, None], "float32")
-    values = np.linalg.eigvalsh(xp.numpy(Gaussian()(X)).astype(float))
-    assert values[0] >= -513 * np.finfo(np.float32).eps * values[-1]
-    assert values[0] >= -1e-4  # far below what a Gram matrix without centring gives: -1.7 at 500
-
-
 def test_gaussian_is_centred_even_where_the_rounding_bound_is_not_tested(monkeypatch):
     """On a device the bound would make it wait; centring alone must keep such data PSD there."""
     monkeypatch.setattr(_arrays, "checks_values", lambda x: False)
@@ -108,46 +73,17 @@ def test_gaussian_is_centred_even_where_the_rounding_bound_is_not_tested(monkeyp
     assert np.linalg.eigvalsh(K.astype(float))[0] >= -1e-4
 
 
-@given(cloud(), st.floats(1e-3, 1e3))
-def test_gaussian_has_no_units(X, unit):
-    np.testing.assert_allclose(Gaussian(0.7 * unit)(X * unit), Gaussian(0.7)(X), rtol=0, atol=1e-13)
-
-
-@pytest.mark.parametrize("unit", [1e-300, 1e-30, 1e30, 1e300])
-def test_gaussian_has_no_units_even_at_the_ends_of_the_range(xp, unit):
-    X = draw(8, 2)
-    np.testing.assert_allclose(xp.numpy(Gaussian(unit)(xp(X * unit))), gaussian_reference(X, X, 1.0), rtol=1e-10)
-
-
-@given(cloud(), st.randoms(use_true_random=False))
-def test_permuting_samples_permutes_the_matrix(X, random):
-    order = list(range(len(X)))
-    random.shuffle(order)
-    for kernel in (Gaussian(), Polynomial(), Gaussian() + Polynomial(2)):
-        K = kernel(X)
-        np.testing.assert_allclose(kernel(X[order]), K[np.ix_(order, order)], rtol=1e-13, atol=1e-13)
-
-
-@given(cloud(), st.floats(0, 10))
-def test_sums_products_and_scales_act_on_matrices(X, c):
-    k1, k2, k3 = Gaussian(), Polynomial(2), Gaussian(0.5)
+@given(cloud(), st.floats(0.1, 10))
+def test_sums_products_and_scales_act_on_matrices_and_stay_psd(X, c):
+    k1, k2, k3, k4 = Gaussian(), Polynomial(2), Matern(0.5), Softmax(0.5)
     for kernel, K in (
-        (k1 + k2, k1(X) + k2(X)),
-        (k1 * k2, k1(X) * k2(X)),
-        ((k1 + k2) * k3, (k1(X) + k2(X)) * k3(X)),
-        (c * k1, c * k1(X)),
-        (k1 * c, c * k1(X)),
-        (k1 + c, k1(X) + c),
-        (c + k1, k1(X) + c),
-        (sum([k1, k2]), k1(X) + k2(X)),
-    ):
+        (k1 + k2, k1(X) + k2(X)), (k1 * k2, k1(X) * k2(X)), ((k1 + k2) * k3, (k1(X) + k2(X)) * k3(X)),
+        (c * k1, c * k1(X)), (k3 * c, c * k3(X)), (k1 + c, k1(X) + c), (c + k1, k1(X) + c),
+        (sum([k1, k4]), k1(X) + k4(X)), (k3 * k4, k3(X) * k4(X)), ((k3 + c) * k2, (k3(X) + c) * k2(X)),
+    ):  # fmt: skip
         np.testing.assert_allclose(kernel(X), K, rtol=1e-14)
-
-
-@given(cloud())
-def test_schur_products_and_sums_are_psd(X):
-    for kernel in (Gaussian() * Polynomial(2), Polynomial(2) * Polynomial(3), Gaussian() + Polynomial(1)):
-        values = np.linalg.eigvalsh(kernel(X))
+        np.testing.assert_allclose(kernel.diag(X), np.diag(K), rtol=1e-13)
+        values = np.linalg.eigvalsh(K)
         assert values[0] >= -100 * len(X) * np.finfo(float).eps * values[-1]
 
 
@@ -187,31 +123,12 @@ def test_gaussian_keeps_its_promised_accuracy_at_every_spread(xp, dtype, spread)
     assert np.array_equal(K, K.T) and np.all(np.diag(K) == 1)
 
 
-@named
-@pytest.mark.parametrize("tile", [True, False])
-def test_the_input_is_not_changed_and_not_aliased(kernel, reference, tile):
-    X = draw(40, 3, scale=1.0 if tile else 1e9)
-    before = hashlib.sha256(X.tobytes()).hexdigest()
-    for K in (kernel(X), kernel(X, X.copy()), kernel.diag(X)):
-        assert not np.shares_memory(K, X)
-    assert hashlib.sha256(X.tobytes()).hexdigest() == before
-
-
 def test_equal_samples_are_not_more_than_equal(xp, dtype):
     """An exponent that should be 0 comes out of the matrix product as ±1e-16; K must not exceed 1 for that."""
     K = xp.numpy(Gaussian(3.0)(xp(np.repeat(draw(60, 7), 2, axis=0), dtype)))
     assert K.max() == 1
     if "torch" in xp.name:
         assert Gaussian(3.0)(xp(np.repeat(draw(60, 7), 2, axis=0), dtype).requires_grad_()).max() == 1
-
-
-def test_two_calls_do_not_share_their_result():
-    X = draw(5, 2)
-    for kernel in (Gaussian(), Polynomial(1), Constant(1.0), 1.0 * Polynomial(1)):
-        K = kernel(X)
-        expected = kernel(X).copy()
-        K[:] = -1
-        np.testing.assert_array_equal(kernel(X), expected)
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["K(X)", "K(X, Y)"])
@@ -240,22 +157,6 @@ def test_gradients_to_second_order_even_where_points_coincide(shared, far):
         assert torch.autograd.gradcheck(mixture, (x, y, lengthscale, coef0))
 
 
-def test_gradients_do_not_change_the_values(dtype, close):
-    torch = pytest.importorskip("torch")
-    x = torch.tensor(draw(200, 3).astype(dtype))
-    for kernel in (Gaussian(0.8), Polynomial(), 2.0 * Gaussian() + Polynomial(1)):
-        close(kernel(x.clone().requires_grad_()).detach().numpy(), kernel(x).numpy())
-
-
-def test_a_device_is_never_made_to_wait_for_values():
-    """Tensors on torch's meta device have no values, so any attempt to read one raises."""
-    torch = pytest.importorskip("torch")
-    X = torch.empty(5, 3, device="meta")
-    for kernel in (Gaussian(), Gaussian(torch.ones(3, device="meta")), Polynomial(), 2.0 * Gaussian() + Polynomial(2)):
-        assert kernel(X).device.type == "meta" and kernel(X, X[:2]).shape == (5, 2)
-        assert kernel.diag(X).shape == (5,)
-
-
 def test_parameters_are_those_of_scikit_learn():
     kernel = 2.0 * Gaussian(np.array([1.0, 2.0])) + Polynomial(degree=2)
     assert kernel.get_params()["k1__k2__lengthscale"] is kernel.k1.k2.lengthscale
@@ -266,12 +167,6 @@ def test_parameters_are_those_of_scikit_learn():
     assert (kernel.k2.degree, kernel.k1.k2.lengthscale, copy.k2.degree) == (5, 3.0, 2)
     kernel.set_params(k2=Gaussian(), k2__lengthscale=4.0)
     assert kernel.k2.lengthscale == 4.0
-
-
-def test_the_constructor_keeps_what_it_is_given():
-    lengthscale = np.array([1, 2])
-    assert Gaussian(lengthscale).lengthscale is lengthscale
-    assert isinstance(Polynomial(np.int64(2)).degree, np.int64)
 
 
 @pytest.mark.parametrize("bad", [{"lengthscale": -1.0}, {"gamma": 1.0}, {"lengthscale__x": 1.0}])
@@ -286,22 +181,17 @@ def test_the_repr_is_python():
     for kernel, _ in KERNELS.values():
         X = draw(6, 3)
         np.testing.assert_array_equal(eval(repr(kernel), vars(kernels))(X), kernel(X))
-    assert repr((Gaussian() + 1.0) * Gaussian()) == (
-        "(Gaussian(lengthscale=1.0) + Constant(value=1.0)) * Gaussian(lengthscale=1.0)"
-    )
+    mixed = "(Gaussian(lengthscale=1.0) + Constant(value=1.0)) * Gaussian(lengthscale=1.0)"
+    assert repr((Gaussian() + 1.0) * Gaussian()) == mixed
 
 
-@pytest.mark.parametrize("two", [2, 2.0, np.float32(2), np.int64(2), np.array(2.0)], ids=repr)
-def test_scalars_of_any_kind_scale_a_kernel_from_both_sides(two):
-    X = draw(4, 2)
-    for kernel in (two * Gaussian(), Gaussian() * two):
-        np.testing.assert_array_equal(kernel(X), 2 * Gaussian()(X))
-
-
-def test_a_tensor_scales_a_kernel_from_both_sides_and_gets_its_gradient():
+def test_numbers_of_any_kind_scale_a_kernel_from_both_sides_and_a_tensor_gets_its_gradient():
     torch = pytest.importorskip("torch")
-    two = torch.tensor(2.0, requires_grad=True)
-    X = torch.tensor(draw(4, 2))
+    X = draw(4, 2)
+    for two in (2, 2.0, np.float32(2), np.int64(2), np.array(2.0)):
+        for kernel in (two * Gaussian(), Gaussian() * two):
+            np.testing.assert_array_equal(kernel(X), 2 * Gaussian()(X))
+    two, X = torch.tensor(2.0, requires_grad=True), torch.tensor(X)
     for kernel in (two * Gaussian(), Gaussian() * two):
         (gradient,) = torch.autograd.grad(kernel(X).sum(), two)
         assert gradient.item() == pytest.approx(Gaussian()(X).sum().item(), rel=1e-6)

@@ -11,7 +11,6 @@ import pytest
 from scipy import stats
 
 from companion import mcmc
-from companion.kernels import Gaussian
 from companion.mcmc import importance, importance_reference, rejection, rejection_reference
 
 ALARM = 1e-6
@@ -93,24 +92,6 @@ def test_rejection_against_its_slow_twin():
     assert len(rejection_reference(laplace, cauchy, 0.0, points[: at - 1], uniforms[: at - 1])) == 999
 
 
-def test_rejection_of_a_spectrum():
-    """The spectral law of the Gaussian kernel, N(0, I), from a wider one: all densities normalised, M = 2**d."""
-    run = rejection(
-        normal, 2000, sample=lambda rng, n: 2 * rng.standard_normal((n, 3)),
-        proposal_log_density=lambda x: stats.norm(scale=2).logpdf(x).sum(axis=1), log_bound=3 * np.log(2), rng=1,
-    )  # fmt: skip
-    assert near(np.sum(run.draws**2, axis=1), stats.chi2(3).cdf) < 1
-    assert Gaussian()(run.draws[:1]).shape == (1, 1)
-
-
-def test_a_density_with_bounded_support():
-    run = rejection(
-        lambda x: np.where(x[:, 0] > 1, 0.0, -np.inf), 100, sample=lambda rng, n: rng.random((n, 1)) * 2,
-        proposal_log_density=lambda x: np.zeros(len(x)), log_bound=0, rng=0,
-    )  # fmt: skip
-    assert run.draws.min() > 1
-
-
 STATES = np.array([[0.0], [1.0], [2.0], [3.0]])
 P, Q = np.array([0.1, 0.0, 0.3, 0.6]), np.array([0.2, 0.3, 0.4, 0.1])
 VALUES = np.array([1.0, -2.0, 0.5, 3.0])
@@ -174,31 +155,6 @@ def test_importance_against_its_slow_twin():
     assert isinstance(estimate.mean, float) and isinstance(estimate.standard_error, float)
     both = run.estimate(np.column_stack([np.sin(run.draws[:, 1]), values]))
     np.testing.assert_allclose([both.mean[1], both.standard_error[1]], [mean, error], rtol=1e-12)
-
-
-def test_equal_weights_give_the_ordinary_mean_and_one_heavy_draw_counts_as_one():
-    points = np.random.default_rng(0).standard_normal((100, 1))
-    same = importance(normal, 100, sample=lambda rng, n: points, proposal_log_density=normal)
-    estimate = same.estimate(points[:, 0])
-    assert same.ess == pytest.approx(100) and same.largest_weight == pytest.approx(0.01)
-    assert estimate.mean == pytest.approx(points.mean()) and same.log_mean_ratio == pytest.approx(0, abs=1e-12)
-    assert estimate.standard_error == pytest.approx(points.std() / 10)
-    heavy = importance(
-        lambda x: 1000.0 * (x[:, 0] == points.max()), 100, sample=lambda rng, n: points,
-        proposal_log_density=lambda x: np.zeros(len(x)),
-    )  # fmt: skip
-    assert heavy.ess == 1 and heavy.largest_weight == 1 and heavy.estimate(points[:, 0]).mean == points.max()
-
-
-def test_claimed_errors_hold_where_the_second_moment_is_finite():
-    """Of 400 intervals of ±6.5 standard errors none may miss: by the normal approximation one does with chance 4e-8."""
-    for seed in range(400):
-        run = importance(
-            normal, 500, sample=lambda rng, n: 2 * rng.standard_normal((n, 1)),
-            proposal_log_density=lambda x: stats.norm(scale=2).logpdf(x[:, 0]), rng=seed,
-        )  # fmt: skip
-        estimate = run.estimate(np.cos(run.draws[:, 0]))
-        assert abs(estimate.mean - np.exp(-0.5)) < 6.5 * estimate.standard_error
 
 
 def test_seeds_and_generators():

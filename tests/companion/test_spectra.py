@@ -7,13 +7,12 @@ Wolfowitz with Massart's constant: each comparison fails by chance for at most o
 import itertools
 import math
 from functools import partial
-from itertools import cycle
 
 import numpy as np
 import pytest
 from scipy import stats
 from scipy.integrate import quad
-from scipy.special import betainc, gammaln, ndtri
+from scipy.special import gammaln, ndtri
 
 from companion import _spectra
 from companion._arrays import generator
@@ -83,23 +82,6 @@ def test_a_gaussian_average_of_the_kernel_is_one_of_the_density(make, dim):
         left = np.exp(log_density + np.log(r) - (s * r) ** 2 / 2).sum() * step
         right = (profile(kernel, s * r) * chi).sum() * step
         assert left == pytest.approx(right, rel=1e-8, abs=1e-14)
-
-
-@pytest.mark.parametrize("omega", [0.0, 0.3, 2.0, 9.0])
-@pytest.mark.parametrize(
-    "name", ["gaussian", "matern-0.3", "matern-1.5", "cauchy-1", "power-0.4", "power-1.5", "laplacian"]
-)
-def test_in_one_dimension_the_density_is_the_fourier_integral_of_the_kernel(name, omega):
-    kernel = ALL[name]()
-
-    def k(t):
-        return float(kernel([[t]], [[0.0]])[0, 0])
-
-    if omega:
-        integral = sum(quad(k, 0, np.inf, weight="cos", wvar=omega, epsabs=1e-9, limlst=400, limit=400)[:1])
-    else:
-        integral = quad(lambda y: k(math.exp(y)) * math.exp(y), -40, 14, limit=400)[0]
-    assert np.exp(kernel.spectral_log_density([[omega]]))[0] == pytest.approx(integral / math.pi, rel=1e-6)
 
 
 @pytest.mark.parametrize("alpha", [0.4, 0.9, 1.3, 1.8])
@@ -252,15 +234,6 @@ def test_at_radius_zero_the_density_of_the_radius_has_its_limit(make):
 # The sampler against the density and against the kernel
 
 
-@pytest.mark.parametrize(("make", "dim"), list(zip(ISOTROPIC.values(), cycle([1, 3, 50]))), ids=ISOTROPIC)
-def test_radii_have_their_density(make, dim):
-    kernel = make([2.0] * dim)
-    r, step = log_grid(dim)
-    density = np.exp(kernel.radius_log_density(r, dim))
-    assert dkw(kernel.sample_radius(30_000, dim, rng=0), r, density, step) < 1
-    assert dkw(2.0 * np.linalg.norm(kernel.sample_spectrum(30_000, dim, rng=1), axis=1), r, density, step) < 1
-
-
 @every
 def test_the_average_of_cosines_is_the_kernel(make):
     """Along an axis, along a diagonal, near and far, with one lengthscale and with one per feature."""
@@ -270,18 +243,6 @@ def test_the_average_of_cosines_is_the_kernel(make):
         for shift in np.array([[0.05, 0, 0], [1, 0, 0], [0.6, -0.6, 0.6], [2, 2, 2]]) * lengthscale:
             k, bound = bernstein(kernel, shift, len(W))
             assert abs(np.cos(W @ shift).mean() - k) < bound
-
-
-@every
-def test_frequencies_from_uniform_points_give_the_kernel(make):
-    kernel = make(2.0)
-    spectrum = kernel._spectrum()
-    U = np.random.default_rng(3).random((50_000, spectrum.uniforms(3)))
-    W = spectrum.from_uniform(U, 3) / kernel._host_lengthscale(3)
-    assert W.shape == (50_000, 3)
-    for shift in np.array([[0.1, 0, 0], [2, 0, 0], [1.2, -1.2, 1.2]]):
-        k, bound = bernstein(kernel, shift, len(W))
-        assert abs(np.cos(W @ shift).mean() - k) < bound
 
 
 @pytest.mark.parametrize("dim", [1, 2, 7])
@@ -296,10 +257,10 @@ def test_radii_from_uniform_points_have_their_density_and_increase(make, dim):
     assert (spectrum.radius(more, dim) >= spectrum.radius(U[:2000], dim)).all()
 
 
-def test_sample_radius_is_the_transform_of_uniform_numbers():
-    kernel = Cauchy(0.7)
+def test_sample_radius_is_the_transform_of_uniform_numbers_whatever_the_lengthscale():
     U = generator(5, "radii").random((10, 2))
-    np.testing.assert_array_equal(kernel.sample_radius(10, 3, rng=5), kernel._spectrum().radius(U, 3))
+    for kernel in (Cauchy(0.7), Cauchy(0.7, 2.0)):
+        np.testing.assert_array_equal(kernel.sample_radius(10, 3, rng=5), kernel._spectrum().radius(U, 3))
 
 
 EXTREME = np.array([1e-100, 1e-20, 1e-6, 0.3, 0.999, 1 - 1e-9, 1 - 2.0**-53])
@@ -317,17 +278,6 @@ def test_quantiles_of_the_radius_keep_their_digits_in_both_tails():
     np.testing.assert_allclose(
         Gaussian()._spectrum().radius(U[:4], 1), -ndtri((1 - EXTREME[:4]) / 2), rtol=1e-9, atol=1e-15
     )
-
-
-@pytest.mark.parametrize("nu", [0.02, 0.5, 3.0, 400.0])
-@pytest.mark.parametrize("dim", [1, 6, 820])
-def test_the_quantile_of_a_student_radius_inverts_its_distribution_function(nu, dim):
-    u = np.array([1e-9, 0.01, 0.3, 0.5, 0.9])
-    radius = Matern(nu)._spectrum().radius(u[:, None], dim)
-    inside = radius < _spectra.LARGEST
-    x, rest = 2 * nu / (2 * nu + radius**2), radius**2 / (2 * nu + radius**2)
-    got = np.where(u < 0.4, betainc(dim / 2, nu, rest), 1 - betainc(nu, dim / 2, x))
-    np.testing.assert_allclose(got[inside], u[inside], rtol=1e-6)
 
 
 @pytest.mark.parametrize("kernel", [Matern(0.01), Matern(1e-4), Cauchy(0.01), ExponentialPower(0.02)], ids=repr)
@@ -362,7 +312,7 @@ def test_the_closed_end_of_the_uniform_numbers_gives_finite_frequencies(make):
     assert np.isfinite(spectrum.sample(Zeros(), 2, 3)).all()
 
 
-HUGE = [[1e300, 1.0, 1.0], [1e300, 2e300, 3e300], [1e-300, 0.0, 0.0], [1e-300, 2e-300, 3e-300]]
+HUGE = [[1.0, 1e300, 1.0], [1e300, 2e300, 3e300], [0.0, 1e-300, 0.0], [1e-300, 2e-300, 3e-300]]
 
 
 def test_norms_of_any_size_have_no_sign():
@@ -372,9 +322,9 @@ def test_norms_of_any_size_have_no_sign():
         np.testing.assert_allclose(_spectra.norms(W * signs), expected, rtol=1e-15)
 
 
-@every
-def test_the_density_is_even_however_long_the_frequency(make):
-    kernel, W = make(), np.array(HUGE)
+@pytest.mark.parametrize("name", ["gaussian", "matern-0.3", "matern-inf", "cauchy-0.4", "cauchy-30", "laplacian"])
+def test_the_density_is_even_however_long_the_frequency(name):
+    kernel, W = ALL[name](), np.array(HUGE)
     for signs in itertools.product([-1, 1], repeat=3):
         np.testing.assert_array_equal(kernel.spectral_log_density(W * signs), kernel.spectral_log_density(W))
 
@@ -391,14 +341,6 @@ def test_one_seed_gives_the_same_frequencies_and_another_gives_others(make):
     assert not np.isin(kernel.sample_spectrum(5, 3), kernel.sample_spectrum(5, 3)).any()
     moving = np.random.default_rng(0)
     assert not np.isin(kernel.sample_spectrum(5, 3, rng=moving), kernel.sample_spectrum(5, 3, rng=moving)).any()
-
-
-def test_frequencies_and_data_of_one_seed_are_independent():
-    """Twice |a·b| / |b| is normal given b: below 5.4 but for a chance of 7e-8."""
-    for seed in range(3):
-        W, X = Gaussian().sample_spectrum(20_000, 2, rng=seed), generator(seed, "data").standard_normal((20_000, 2))
-        assert abs(W.ravel() @ X.ravel()) < 5.4 * np.linalg.norm(X)
-        assert not np.isin(W, X).any()
 
 
 # Arrays and errors
@@ -453,56 +395,46 @@ def test_bad_frequencies_are_refused(make, bad, message):
         make([2.0, 3.0]).spectral_log_density(bad)
 
 
+G = Gaussian([1.0, 2.0])
+REFUSED = [
+    (lambda: G.sample_spectrum(0, 2), ValueError, "n must be an integer >= 1; got 0"),
+    (lambda: G.sample_spectrum(2, 0), ValueError, "dim must be an integer >= 1; got 0"),
+    (lambda: G.sample_spectrum(2.0, 2), TypeError, "n must be an integer >= 1; got 2.0"),
+    (lambda: G.sample_spectrum(10**9, 10**6), ValueError, "W must be small enough .* Draw fewer frequencies"),
+    (lambda: G.sample_spectrum(2, 2, rng=0.5), TypeError, "rng must be"),
+    (lambda: G.sample_spectrum(4, 3), ValueError, r"lengthscale must be a number or an array of shape \(3,\)"),
+    (lambda: Gaussian(5e-324).sample_spectrum(2, 2, rng=0), ValueError, "W must be within .* Raise the lengthscale"),
+    (lambda: G.sample_radius(0, 2), ValueError, "n must be an integer >= 1; got 0"),
+    (lambda: G.sample_radius(2, True), TypeError, "dim must be an integer >= 1; got True"),
+    (lambda: G.sample_radius(10**9, 10**6), ValueError, "must be small enough"),
+    (lambda: G.sample_radius(2, 2, rng=-1), ValueError, "rng must be"),
+    (lambda: G.radius_log_density([-1.0], 2), ValueError, "radius must be non-negative; got -1. It is the length"),
+    (lambda: G.radius_log_density([np.nan], 2), ValueError, "radius must be finite"),
+    (lambda: G.radius_log_density([[1.0]], 2), ValueError, r"radius must be a 1-D array .* got shape \(1, 1\)"),
+    (lambda: G.radius_log_density([1.0], 0), ValueError, "dim must be an integer >= 1; got 0"),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), REFUSED)
+def test_bad_counts_seeds_and_radii_are_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
 @every
-def test_bad_counts_and_seeds_are_refused(make):
+def test_a_lengthscale_that_was_spoiled_later_is_refused(make):
     kernel = make()
-    samplers = [kernel.sample_spectrum] + ([kernel.sample_radius] if kernel.isotropic else [])
-    for sample in samplers:
-        for n, dim, error, message in [
-            (0, 2, ValueError, "n must be an integer >= 1; got 0"),
-            (2, 0, ValueError, "dim must be an integer >= 1; got 0"),
-            (2.0, 2, TypeError, "n must be an integer >= 1; got 2.0"),
-            (2, True, TypeError, "dim must be an integer >= 1; got True"),
-            (10**9, 10**6, ValueError, "W must be small enough .* Draw fewer frequencies"),
-        ]:
-            with pytest.raises(error, match=message):
-                sample(n, dim)
-        for bad, error in [(-1, ValueError), ("a", TypeError), (True, TypeError), (0.5, TypeError)]:
-            with pytest.raises(error, match="rng must be"):
-                sample(2, 2, rng=bad)
-    with pytest.raises(ValueError, match=r"lengthscale must be a number or an array of shape \(2,\)"):
-        make([1.0, 2.0, 3.0]).sample_spectrum(4, 2)
     kernel.lengthscale = -1.0
     with pytest.raises(ValueError, match="lengthscale must be a positive finite number"):
         kernel.sample_spectrum(4, 2)
 
 
-def test_a_lengthscale_so_small_that_frequencies_overflow_is_refused():
-    with pytest.raises(ValueError, match="W must be within the range of its dtype .* Raise the lengthscale"):
-        Gaussian(5e-324).sample_spectrum(2, 2, rng=0)
-
-
-def test_bad_radii_are_refused():
-    for bad, message in [
-        ([-1.0], "radius must be non-negative; got -1. It is the length"),
-        ([np.nan], "radius must be finite"),
-        ([[1.0]], r"radius must be a 1-D array .* got shape \(1, 1\)"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            Gaussian().radius_log_density(bad, 2)
-    with pytest.raises(ValueError, match="dim must be an integer >= 1; got 0"):
-        Gaussian().radius_log_density([1.0], 0)
-
-
 def test_the_laplacian_has_no_law_of_the_radius_and_says_why():
+    message = "spectrum is isotropic; got Laplacian.* independent coordinates: use sample_s"
     for call in (lambda: Laplacian().sample_radius(3, 2), lambda: Laplacian().radius_log_density([1.0], 2)):
-        with pytest.raises(
-            ValueError, match="spectrum is isotropic; got Laplacian.* independent coordinates: use sample_s"
-        ):
+        with pytest.raises(ValueError, match=message):
             call()
-    assert (
-        not Laplacian.isotropic and Gaussian.isotropic and Matern().isotropic and "isotropic" not in repr(Laplacian())
-    )
+    assert not Laplacian.isotropic and Gaussian.isotropic and "isotropic" not in repr(Laplacian())
 
 
 def test_kernels_that_are_not_stationary_have_no_spectrum():

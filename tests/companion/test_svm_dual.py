@@ -49,18 +49,6 @@ def solved(K, y, **parameters):
         return solve_dual(K, y, **parameters)
 
 
-def distance(K, y, first, second):
-    """|f - g| in the norm of the kernel's space, of two solutions without their intercepts."""
-    difference = (first.alpha - second.alpha) * y
-    return np.sqrt(max(0.0, difference @ K @ difference))
-
-
-def radius(K, y, solution, C):
-    """No optimum is farther from f than this: |f - f*|² <= 2 (P - P*) <= 2 gap P, and rounding."""
-    primal, _ = objectives_reference(K, y, solution.alpha, solution.intercept, C)
-    return np.sqrt(2 * (solution.gap + 1e-13) * primal)
-
-
 @pytest.mark.parametrize("C", [0.1, 1.0, 10.0, np.inf])
 @pytest.mark.parametrize("seed", range(3))
 def test_equals_a_quadratic_program(C, seed):
@@ -136,34 +124,6 @@ def test_the_gap_is_what_the_optimality_conditions_miss(n, seed, C):
     np.testing.assert_allclose(excess[well_inside], 0, atol=100 * slack)
 
 
-@given(sizes, seeds, bounds, st.integers(1, 60))
-def test_the_gap_bounds_the_true_error(n, seed, C, max_iter):
-    K, y = problem(n, seed)
-    rough, exact = solved(K, y, C=C, max_iter=max_iter), solve_dual(K, y, C=C, tol=TIGHT)
-    primal, dual = objectives_reference(K, y, rough.alpha, rough.intercept, C)
-    best, optimal = objectives_reference(K, y, exact.alpha, exact.intercept, C)
-    rounding = 1e-12 * primal
-    assert primal - optimal <= rough.gap * primal + rounding + TIGHT * best
-    assert best - dual <= rough.gap * primal + rounding + TIGHT * best
-    assert distance(K, y, rough, exact) <= radius(K, y, rough, C) + radius(K, y, exact, C)
-
-
-@given(sizes, seeds, bounds)
-def test_the_order_of_the_samples_does_not_matter(n, seed, C):
-    K, y = problem(n, seed)
-    order = np.random.default_rng(seed).permutation(n)
-    s, t = solve_dual(K, y, C=C, tol=TIGHT), solve_dual(K[np.ix_(order, order)], y[order], C=C, tol=TIGHT)
-    back = svm.DualSolution(t.alpha[np.argsort(order)], t.intercept, t.gap, t.n_iter, t.converged)
-    assert distance(K, y, s, back) <= radius(K, y, s, C) + radius(K, y, back, C)
-
-
-@given(sizes, seeds, bounds)
-def test_exchanging_the_labels_changes_the_sign(n, seed, C):
-    K, y = problem(n, seed)
-    s, t = solve_dual(K, y, C=C, tol=TIGHT), solve_dual(K, -y, C=C, tol=TIGHT)
-    assert distance(K, y, s, t) <= radius(K, y, s, C) + radius(K, -y, t, C)
-
-
 def test_exchanging_the_labels_changes_the_sign_of_the_intercept():
     K, y = problem()
     assert solve_dual(K, -y, tol=TIGHT).intercept == pytest.approx(-solve_dual(K, y, tol=TIGHT).intercept, abs=1e-6)
@@ -176,25 +136,6 @@ def test_a_larger_kernel_with_a_smaller_price_is_the_same_machine(n, seed, C, ex
     s, t = solve_dual(K, y, C=C), solve_dual(np.ldexp(K, exponent), y, C=np.ldexp(C, -exponent))
     np.testing.assert_array_equal(np.ldexp(t.alpha, exponent), s.alpha)
     assert (t.intercept, t.gap, t.n_iter) == (s.intercept, s.gap, s.n_iter)
-
-
-@given(sizes, seeds, bounds)
-def test_copies_of_a_sample_share_its_weight(n, seed, C):
-    K, y = problem(n, seed)
-    twice = np.tile(np.arange(n), 2)
-    s, t = solve_dual(K, y, C=2 * C, tol=TIGHT), solve_dual(K[np.ix_(twice, twice)], y[twice], C=C, tol=TIGHT)
-    shared = svm.DualSolution(t.alpha[:n] + t.alpha[n:], t.intercept, t.gap, t.n_iter, t.converged)
-    assert distance(K, y, s, shared) <= radius(K, y, s, 2 * C) + radius(K, y, shared, 2 * C)
-
-
-@given(sizes, seeds, bounds)
-def test_each_error_needs_a_support_vector_in_the_other_class(n, seed, C):
-    """An error has α = C, and both classes have the same Σ α <= C n_SV: on noisy data n_SV grows with n."""
-    K, y = problem(n, seed)
-    s = solve_dual(K, y, C=C, tol=TIGHT)
-    wrong = y * (K @ (s.alpha * y) + s.intercept) < 0
-    for label in (-1, 1):
-        assert np.sum(wrong & (y == label)) <= np.sum((s.alpha > 0) & (y == -label))
 
 
 def test_the_intercept_without_free_support_vectors_is_the_middle_of_its_interval():
@@ -235,7 +176,7 @@ def test_b2_55_not_converged_is_never_silent(C, fix):
 
 def test_rounding_that_stops_all_progress_warns():
     K, y = problem()
-    with pytest.warns(ConvergenceWarning, match="above tol=1e-18"):
+    with pytest.warns(ConvergenceWarning, match="above tol=1e-18. Rounding stops all progress"):
         solution = solve_dual(K, y, tol=1e-18)
     assert solution.n_iter < 5000 and solution.gap < 1e-13
 
@@ -265,13 +206,6 @@ def test_hard_margin_with_opposite_labels_on_one_point_stops_soon_and_says_so(K,
     assert solve_dual(K, y, C=10.0).converged
 
 
-def test_hard_margin_without_a_separating_function_warns():
-    X = np.array([[-1.0], [0.0], [1.0]])
-    with pytest.warns(ConvergenceWarning):
-        s = solve_dual(Polynomial(1, 0.0)(X), [1, -1, 1], C=np.inf, max_iter=500)
-    assert s.gap == 1
-
-
 def test_a_gap_that_is_not_a_number_is_no_gap_of_zero():
     bad = np.array([np.nan, 0.0])
     assert svm._relative_gap(bad, np.ones(2), np.array([1.0, -1.0]), 0.0, 1.0) == 1.0
@@ -294,15 +228,6 @@ def test_a_kernel_of_zeros_leaves_the_intercept():
     assert s.converged and s.intercept == 1.0 and s.gap == 0.0
 
 
-def test_a_single_sample_against_many():
-    K, _ = problem(60)
-    y = -np.ones(60)
-    y[17] = 1.0
-    for C in (0.01, 1.0, 100.0):
-        s = solve_dual(K, y, C=C)
-        assert s.converged and s.alpha[17] == pytest.approx(s.alpha[y < 0].sum(), rel=1e-12)
-
-
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_other_precisions_are_solved_in_float64(precision):
     K, y = problem(20)
@@ -315,14 +240,15 @@ def test_other_precisions_are_solved_in_float64(precision):
     assert solve_dual(rank_one / rank_one.max(), y).converged
 
 
-def test_input_is_not_changed():
+@pytest.mark.parametrize("solve", [solve_dual, solve_ridge])
+@pytest.mark.parametrize("order", "CF")
+def test_input_is_not_changed(solve, order):
     K, y = problem()
-    for order in "CF":
-        K = np.array(K, order=order)
-        before = K.copy(), y.copy()
-        K.flags.writeable = y.flags.writeable = False
-        solve_dual(K, y)
-        assert np.array_equal(K, before[0]) and np.array_equal(y, before[1])
+    given = np.array(K, order=order), y.copy()
+    for array in given:
+        array.flags.writeable = False
+    solve(*given)
+    assert np.array_equal(given[0], K) and np.array_equal(given[1], y)
 
 
 def test_labels_may_be_lists_and_integers():
@@ -338,14 +264,7 @@ def test_b2_46_indefinite_is_refused():
     for scale in (1e-90, 1e90):
         with pytest.raises(NotPSDError):
             solve_dual(scale * (K - (0.1 + smallest) * np.eye(20)), y)
-
-
-@pytest.mark.parametrize("scale", [1e-90, 1e-50, 1e50, 1e90])
-def test_b2_04_05_kernels_of_any_size(scale):
-    K, y = problem(20)
-    s, t = solve_dual(K, y, C=2.0), solve_dual(scale * K, y, C=2.0 / scale)
-    assert t.converged
-    np.testing.assert_allclose(t.alpha * scale, s.alpha, atol=1e-4)
+        assert solve_dual(scale * K, y, C=2.0 / scale).converged
 
 
 I2 = np.eye(2)
@@ -393,16 +312,13 @@ def test_b2_37_38_tensors_are_refused_with_advice():
         solve_dual(I2, torch.tensor([-1.0, 1.0]))
 
 
-@pytest.mark.parametrize("order", range(3))
-def test_a_float32_matrix_is_made_convex_so_that_its_gap_certifies_one_optimum(order):
+def test_a_float32_matrix_is_made_convex_so_that_its_gap_certifies_one_optimum():
     X, y = datasets.moons(400, rng=0)
     K = Gaussian(5.0)(X.astype(np.float32))
     assert np.linalg.eigvalsh(K.astype(float))[0] < -1e-7  # rounding: the dual of this K has many local optima
-    p = np.random.default_rng(order).permutation(400)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        found = solve_dual(K[np.ix_(p, p)], y[p], C=1e4, tol=1e-4, max_iter=300_000)
-        base = solve_dual(K, y, C=1e4, tol=1e-4, max_iter=300_000)
+    p = np.random.default_rng(0).permutation(400)
+    found = solved(K[np.ix_(p, p)], y[p], C=1e4, tol=1e-4, max_iter=300_000)
+    base = solved(K, y, C=1e4, tol=1e-4, max_iter=300_000)
     convex = svm._kernel_matrix(K, K.dtype)
     value = objectives_reference(convex[np.ix_(p, p)], y[p], found.alpha, found.intercept, 1e4)[0]
     other = objectives_reference(convex, y, base.alpha, base.intercept, 1e4)[0]
@@ -426,11 +342,6 @@ def test_a_rounded_margin_times_a_large_price_is_no_gap():
     soft, hard = solve_dual(K, y), solve_dual(K, y, C=np.inf)
     assert soft.converged and hard.converged
     np.testing.assert_array_equal(soft.alpha, hard.alpha)
-
-
-def test_the_warning_does_not_ask_for_more_steps_where_rounding_stopped():
-    with pytest.warns(ConvergenceWarning, match="Rounding stops all progress"):
-        solve_dual(Gaussian()([[0.0], [1.0], [2.0]]), [-1, 1, -1], C=10.0, tol=1e-300)
 
 
 def test_the_price_may_be_a_numpy_scalar_of_any_precision():
