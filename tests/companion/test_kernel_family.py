@@ -265,6 +265,14 @@ def test_reflecting_huge_data_in_any_axis_changes_nothing(kernel):
             np.testing.assert_allclose(k(X, X[2:3])[:, 0], k(X)[:, 2], rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("kernel", [Laplacian(), Matern(0.5), Cauchy(), ExponentialPower(0.4), Gaussian()], ids=repr)
+def test_more_samples_than_a_block_of_rows_on_every_backend(kernel, xp, dtype, close):
+    X = draw(300, 2, scale=10.0).astype(dtype)
+    expected = kernel(X.astype(float))
+    close(xp.numpy(kernel(xp(X))), expected)
+    close(xp.numpy(kernel(xp(X), xp(X[:5]))), expected[:, :5])
+
+
 def coinciding():
     X = draw(5, 2)
     X[3], X[4, 0] = X[0], X[1, 0]  # two equal points, and two that agree in one coordinate
@@ -416,7 +424,8 @@ def test_precomputed_passes_gradients_to_its_matrix():
 def test_median_lengthscale_equals_its_definition(X, unit):
     X = X + np.arange(len(X))[:, None]
     expected = median_lengthscale_reference(X)
-    assert median_lengthscale(X * unit) == pytest.approx(expected * unit, rel=1e-13)
+    for x in (X, X - X.max()):  # none positive
+        assert median_lengthscale(x * unit) == pytest.approx(expected * unit, rel=1e-13)
     assert type(median_lengthscale(X)) is float
 
 

@@ -211,15 +211,9 @@ def tensor(x):
 
 
 DENSITIES = {
-    "B2-58-nan": (
-        lambda x: np.where(np.arange(len(x)) == 1, np.nan, 0.0), ValueError,
-        r" must be a number or -inf; got nan at x = \[-?\d",
-    ),
+    "B2-58-nan": (lambda x: [0, np.nan, 0, 0], ValueError, r" must be a number or -inf; got nan at x = \[-?\d"),
     "infinite": (lambda x: np.full(len(x), np.inf), ValueError, " must be a number or -inf; got inf at x = "),
-    "B2-60-column": (
-        lambda x: -np.abs(x), ValueError,
-        r" must be made of real numbers, one per row of x: shape \(4,\); got shape \(4, 1\), dtype float64. Sum over",
-    ),
+    "B2-60-column": (lambda x: -np.abs(x), ValueError, r" one per row of x: shape \(4,\); got shape \(4, 1\), .* Sum"),
     "B2-60-scalar": (lambda x: 0.0, ValueError, r" must be made of .* shape \(4,\); got shape \(\)"),
     "none": (lambda x: None, ValueError, " must be made of real numbers.* dtype object"),
     "complex": (lambda x: np.zeros(len(x)) * 1j, ValueError, " must be made of real numbers.* dtype complex128"),
@@ -238,11 +232,11 @@ def bare_importance(**other):
 @every_call
 @pytest.mark.parametrize(("bad", "error", "message"), DENSITIES.values(), ids=DENSITIES.keys())
 def test_bad_log_densities_are_refused(call, bad, error, message):
-    with pytest.raises(error, match=r"^proposal_log_density\(x\)" + message):
+    with pytest.raises(error, match=r"^proposal_log_density\(x\).*" + message):
         call(proposal_log_density=bad)
-    with pytest.raises(error, match=r"^log_density\(x\)" + message):
+    with pytest.raises(error, match=r"^log_density\(x\).*" + message):
         importance(bad, 4, sample=draw_cauchy(1), proposal_log_density=cauchy, rng=0)
-    with pytest.raises(error, match=r"^log_density\(x\)" + message):
+    with pytest.raises(error, match=r"^log_density\(x\).*" + message):
         rejection(bad, 4, sample=draw_cauchy(1), proposal_log_density=cauchy, log_bound=0.0, rng=0)
 
 

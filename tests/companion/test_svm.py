@@ -8,7 +8,7 @@ from sklearn.kernel_ridge import KernelRidge
 
 from companion import svm
 from companion._checks import NotPSDError, NumericalWarning
-from companion.kernels import Gaussian, Polynomial
+from companion.kernels import Gaussian, Polynomial, Precomputed
 from companion.svm import ridge_reference, solve_ridge
 
 
@@ -149,8 +149,9 @@ def test_bad_input_is_refused(K, y, penalty, error, message):
 def test_b2_45_one_entry_too_large_or_too_small_is_refused_wherever_it_stands(entry, much):
     K = np.eye(400)  # more than one block of rows
     K[entry] = much
-    with pytest.raises(ValueError, match="K must be symmetric; got .* by up to 0.1"):
-        solve_ridge(K, np.ones(400))
+    for refuse in (lambda: solve_ridge(K, np.ones(400)), lambda: Precomputed(K)):
+        with pytest.raises(ValueError, match="K must be symmetric; got .* by up to 0.1"):
+            refuse()
 
 
 @pytest.mark.parametrize("requires_grad", [False, True])
@@ -185,6 +186,11 @@ def test_b2_04_targets_of_any_size_give_scaled_coefficients_and_the_same_residua
     np.testing.assert_allclose(solution.coef[:, 1] / scale, expected.coef[:, 1], rtol=1e-9)
 
 
+def test_b2_04_the_other_sign_of_the_targets_is_the_other_sign_of_the_coefficients():
+    K, y = Gaussian()(problem()[0]), np.repeat([1e307, 1.0], [1, 39])
+    np.testing.assert_array_equal(solve_ridge(K, -y).coef, -solve_ridge(K, y).coef)
+
+
 OUT_OF_RANGE = {
     "float64": (1e-5 * np.eye(2), 1e308, r"up to 1.8e\+308\); got an overflow. Scale y down"),
     "float32": (np.eye(2, dtype=np.float32), 1e200, r"up to 3.4e\+38\); got an overflow. .* use a float64 K"),
@@ -197,6 +203,6 @@ OUT_OF_RANGE = {
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(("K", "scale", "message"), OUT_OF_RANGE.values(), ids=OUT_OF_RANGE.keys())
 def test_b2_16_coefficients_that_do_not_fit_the_dtype_of_k_are_an_error(K, scale, message):
-    for y in (scale * np.array([1.0, -1.0]), np.array([[1.0, scale], [1.0, -scale]])):
+    for y in (scale * np.array([1.0, -1.0]), np.array([[1.0, -scale], [1.0, -scale]]), scale * np.ones(2)):
         with pytest.raises(ValueError, match=r"^coef must be within the range of its dtype \(" + message):
             solve_ridge(K, y, penalty=0.0)
