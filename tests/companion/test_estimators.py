@@ -240,12 +240,11 @@ BAD_X = {
     "B2-33-sparse-matrix": (sparse.csr_matrix(X4), TypeError, r"X must be dense \(sparse input is not .*; .* X.toarr"),
     "B2-33-sparse-array": (sparse.coo_array(X4), TypeError, r"X must be dense \(sparse input is not .*; .* X.toarray"),
     "B2-34-masked": (np.ma.array(X4, mask=X4 > 5), ValueError, "X must be without masked entries; got 1 masked"),
-    "B2-35-matrix": (np.asmatrix(X4), TypeError, r"X must be an array; got np.matrix. Use np.asarray\(X\)"),
+    "B2-35-matrix": (X4.view(np.matrix), TypeError, r"X must be an array; got np.matrix. Use np.asarray\(X\)"),
 }  # fmt: skip
 
 
 @each_model
-@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 @pytest.mark.parametrize(("bad", "error", "message"), BAD_X.values(), ids=BAD_X.keys())
 def test_bad_samples_are_refused(model, bad, error, message):
     with pytest.raises(error, match=message):
