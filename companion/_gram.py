@@ -324,7 +324,8 @@ class Stationary(Kernel):
         Raises
         ------
         TypeError, ValueError
-            If W is not a finite matrix of that many features, or is on a device or records a gradient.
+            If W is not a finite matrix of that many features, or is on a device or records a gradient, or the density
+            has no closed form: that of ``ExponentialPower`` has one for alpha = 1 and 2 only.
 
         Notes
         -----
@@ -436,7 +437,8 @@ class Stationary(Kernel):
         Raises
         ------
         TypeError, ValueError
-            If ``radius`` is not finite or negative, dim is no positive integer, or the spectrum is not isotropic.
+            If ``radius`` is not finite or negative, dim is no positive integer, the spectrum is not isotropic, or its
+            density has no closed form.
 
         Examples
         --------

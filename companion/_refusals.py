@@ -171,6 +171,19 @@ def log_bound(name: str, bound: float, log_ratio: np.ndarray, points: np.ndarray
         fail(name, "at least log p - log q everywhere", got, fix)
 
 
+def almost_gaussian(name: str, nu: float, bound: float) -> None:
+    """Refuse a Matérn kernel so smooth that it is the Gaussian to a hundredth, but for that one itself."""
+    if bound <= nu < np.inf:
+        fix = f"Use {name}=inf, the Gaussian: no entry differs by more than about {0.23 / nu:.2g}."
+        fail(name, f"below {bound:g}, or inf", f"{nu:g}", fix)
+
+
+def no_density(alpha: float) -> NoReturn:
+    """Refuse to evaluate the density of a spectrum that has no closed form."""
+    got = f"alpha = {alpha:g}, whose density has no closed form"
+    fail("alpha", "1 or 2 for a spectral density", got, "Draw from it instead: kernel.sample_spectrum(n, dim).")
+
+
 def few_accepted(n_kept: int, n_draws: int, n_proposed: int, slack: float) -> NoReturn:
     """Refuse to go on with a rejection that accepts hardly anything."""
     got = f"{n_kept} of {n_draws} draws kept, largest log ratio minus log_bound {slack:.3g}"

@@ -25,23 +25,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import (
-    betainccinv,
-    betaincinv,
-    betaln,
-    gammainccinv,
-    gammaincinv,
-    gammaln,
-    kve,
-    loggamma,
-    ndtri,
-    psi,
-    xlogy,
-    zeta,
-)
+from scipy.special import betainccinv, betaincinv, betaln, gammainccinv, gammaincinv, gammaln, kve, ndtri, xlogy
 
-_K = np.arange(100)  # terms of a series
-_V = 0.04 * np.arange(200)  # nodes of an integral
+from companion import _refusals
+
 LARGEST = 1e10  # longer frequencies are shortened by ``bounded``: that tells at distances below 1e-10 only
 
 
@@ -157,7 +144,7 @@ class Student(Mixture):
 
     def _log(self, r: np.ndarray, dim: int, power: int) -> np.ndarray:
         q = r / math.sqrt(2 * self.nu)
-        constant = _log_rising(self.nu, dim / 2) - dim / 2 * math.log(2 * math.pi)
+        constant = gammaln(self.nu + dim / 2) - gammaln(self.nu) - dim / 2 * math.log(2 * math.pi * self.nu)
         return constant + xlogy(power, r) - (self.nu + dim / 2) * np.logaddexp(0.0, 2 * np.log(q))
 
 
@@ -196,9 +183,7 @@ class StableMixture(Mixture):
         return bounded(np.exp(np.minimum((math.log(2) + log_S) / 2, 700.0)))
 
     def _log(self, r: np.ndarray, dim: int, power: int) -> np.ndarray:
-        return (
-            xlogy(power, r) + log_stable(self.alpha / 2, dim / 2, 2 * np.log(r / 2)) - dim / 2 * math.log(4 * math.pi)
-        )
+        _refusals.no_density(self.alpha)
 
 
 @dataclass(frozen=True)
@@ -222,8 +207,8 @@ class Cauchys(Spectrum):
 
 
 def student(nu: float) -> Mixture:
-    """The spectrum of the Matérn kernel; from nu = 1e16 on it is the Gaussian's to rounding."""
-    return Normal() if nu >= 1e16 else Student(nu)
+    """The spectrum of the Matérn kernel, a Gaussian for nu = inf."""
+    return Normal() if nu == math.inf else Student(nu)
 
 
 def stable(alpha: float) -> Mixture:
@@ -252,11 +237,9 @@ def norms(W: np.ndarray) -> np.ndarray:
     return np.ldexp(np.linalg.norm(np.ldexp(W, -exponent[:, None]), axis=1), exponent)
 
 
-def _log_rising(nu: float, h: float) -> float:
-    """log(Γ(nu + h) / (Γ(nu) nu^h)), by Stirling's series where the difference of two logarithms would lose digits."""
-    if nu < 30:
-        return float(gammaln(nu + h) - gammaln(nu) - h * math.log(nu))
-    return (nu + h - 0.5) * math.log1p(h / nu) - h + _stirling(nu + h) - _stirling(nu)
+def _log_rising(x: float, h: float) -> float:
+    """log(Γ(x + h) / (Γ(x) x^h)) from x = 30 on, where the difference of two logarithms would lose digits."""
+    return (x + h - 0.5) * math.log1p(h / x) - h + _stirling(x + h) - _stirling(x)
 
 
 def _stirling(x: float) -> float:
@@ -283,10 +266,10 @@ def _log_gamma_mixture(order: float, h: float, r: np.ndarray) -> np.ndarray:
     q = np.hypot(1.0, x)
     s = x / (q + 1) * x  # q - 1
     constant = -h * math.log(4 * math.pi * order) - _log_rising(order, h) - _stirling(order)
-    return constant + order * (np.log1p(s / 2) - s) - np.log(q) / 2 + np.log(debye(order)(1 / q))
+    return constant + order * (np.log1p(s / 2) - s) - np.log(q) / 2 + np.log(_debye(order)(1 / q))
 
 
-def debye(order: float) -> np.polynomial.Polynomial:
+def _debye(order: float) -> np.polynomial.Polynomial:
     """Σ_k (-1)^k u_k / order^k, k <= 10, with the polynomials u_k of DLMF 10.41.9."""
     t, u = np.polynomial.Polynomial([0.0, 1.0]), np.polynomial.Polynomial([1.0])
     total = u
@@ -294,83 +277,3 @@ def debye(order: float) -> np.polynomial.Polynomial:
         u = t**2 * (1 - t**2) * u.deriv() / 2 + ((1 - 5 * t**2) * u).integ() / 8
         total = total + u / (-order) ** k
     return total
-
-
-def log_stable(A: float, h: float, log_x: np.ndarray) -> np.ndarray:
-    """log E[S^-h exp(-x / S)] for S positive and stable of index A < 1, x >= 0 and h > 0.
-
-    Its Mellin transform is M(s) = Γ(s) E S^(s-h) = Γ(s) Γ(1 + (h-s)/A) / Γ(1 + h-s), by ∫ t^(u-1) exp(-t^A) dt =
-    Γ(u) E S^-u. The poles of M give a series in x from the left and one in x^-A from the right, convergent or
-    asymptotic; where neither is accurate, M(s) x^-s is integrated along a vertical line. The error is about
-    1e-13 of the larger of the logarithm and 1, or 1e-15 / (1 - A): near A = 1 a Gaussian hides a tail of mass 1 - A.
-    """
-    blocks = np.split(log_x, range(1024, len(log_x), 1024))
-    return np.concatenate([_log_stable(A, h, block) for block in blocks])
-
-
-def _log_stable(A: float, h: float, log_x: np.ndarray) -> np.ndarray:
-    left, error_left = _log_sum(_poles_on_the_left(A, h, log_x), (-1.0) ** _K)
-    sines = np.sin(np.pi * (_K + 1) * (1 - A)) / math.sin(math.pi * (1 - A))
-    right, error_right = _log_sum(_poles_on_the_right(A, h, log_x, _K + 1), sines)
-    result = np.where(error_left < error_right, left, right)  # (n,)
-    between = np.minimum(error_left, error_right) > 1e-14
-    if between.any():
-        result[between] = _along_a_line(A, h, log_x[between])
-    return result
-
-
-def _poles_on_the_left(A: float, h: float, log_x: np.ndarray) -> np.ndarray:
-    """log(Γ(1 + (h+k)/A) / (Γ(1 + h+k) k!) x^k), which is (-1)^k times a residue, for k < 100."""
-    powers = np.where(_K == 0, 0.0, _K * log_x[:, None])  # (n, 100), also for x = 0
-    return powers + gammaln(1 + (h + _K) / A) - gammaln(1 + h + _K) - gammaln(1 + _K)
-
-
-def _poles_on_the_right(A: float, h: float, log_x: np.ndarray, k: np.ndarray) -> np.ndarray:
-    """log(A/π sin(πA) Γ(h + kA) Γ(kA) / Γ(k) x^(-h-kA)), which times sin(πk(1-A)) / sin(πA) is minus a residue."""
-    powers = math.log(A / math.pi * math.sin(math.pi * (1 - A))) - (h + k * A) * log_x[:, None]  # (n, len(k))
-    return powers + gammaln(h + k * A) + gammaln(k * A) - gammaln(k)
-
-
-def _log_sum(log_terms: np.ndarray, factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The logarithm of a sum up to its smallest term, and that term, relatively: its error, inf if the terms cancel."""
-    top, last = log_terms[:, :1], log_terms.argmin(axis=1)[:, None]  # (n, 1), (n, 1)
-    terms = np.exp(np.minimum(log_terms - top, 50.0)) * (last >= _K)  # (n, 100)
-    total = np.abs(terms @ factors)
-    error = np.take_along_axis(terms, last, axis=1)[:, 0] / total
-    return top[:, 0] + np.log(total), np.where(terms.max(axis=1) < 100 * total, error, np.inf)
-
-
-def _along_a_line(A: float, h: float, log_x: np.ndarray) -> np.ndarray:
-    """log of 1 / (2πi) ∫ M(s) x^-s ds with s = c + i δ sinh(v), by the trapezoidal rule in v.
-
-    The line goes through the saddle point of M(s) x^-s; where that is near the first pole on the right, it goes behind
-    the pole, whose residue is added.
-    """
-    c = _saddle_point(A, h, log_x)
-    behind = c > h + 0.7 * A
-    c = np.where(behind, h + 1.5 * A, c)
-    residue = np.where(behind, _poles_on_the_right(A, h, log_x, np.ones(1))[:, 0], -np.inf)
-    delta = _width(A, h, c)[:, None]
-    s = c[:, None] + 1j * delta * np.sinh(_V)  # (n, 200)
-    log_M = loggamma(s) + loggamma(1 + (h - s) / A) - loggamma(1 + h - s) - s * log_x[:, None]
-    top = np.maximum(log_M[:, 0].real, residue)
-    integral = (delta * np.exp(log_M - top[:, None])).real @ (np.cosh(_V) * np.where(_V > 0, _V[1], _V[1] / 2)) / np.pi
-    return top + np.log(integral + np.exp(residue - top))
-
-
-def _saddle_point(A: float, h: float, log_x: np.ndarray) -> np.ndarray:
-    """The minimum of log M(s) - s log x, which is convex, over 0 < s < h + A."""
-    low, high = np.zeros_like(log_x), np.full_like(log_x, h + A)
-    for _ in range(50):
-        s = (low + high) / 2
-        falls = psi(s) - psi(1 + (h - s) / A) / A + psi(1 + h - s) < log_x
-        low, high = np.where(falls, s, low), np.where(falls, high, s)
-    return s
-
-
-def _width(A: float, h: float, c: np.ndarray) -> np.ndarray:
-    """The distance of the nearest pole, but no more than five widths 1 / √(log M)'' of the saddle."""
-    inside = c < h + A
-    bend = np.where(inside, zeta(2, 1 + (h - c) / A) / A**2 - zeta(2, 1 + h - c), 0.0)
-    distance = np.where(inside, np.minimum(c, h + A - c), A / 2)
-    return np.minimum(distance, 5 / np.sqrt(zeta(2, c) + bend))

@@ -8,7 +8,7 @@ shape (n, d) and Y of shape (m, d) to K of shape (n, m), on the backend and devi
 Stationary kernels see x - y only: the Gaussian, the Laplacian, the Matérn family (Rasmussen & Williams 2006, "Gaussian
 Processes for Machine Learning", equations 4.9 and 4.14 to 4.18), powers of Cauchy's and of the exponential. They own
 their spectrum, the law of the frequencies w with k(x, y) = E cos⟨w, x - y⟩. Rounding: functions of |x - y|² (Gaussian,
-Cauchy, Matérn from nu = 21) lose at most eps^(2/3), about 4e-11 in float64 and 2e-5 in float32; the others lose some
+Cauchy) lose at most eps^(2/3), about 4e-11 in float64 and 2e-5 in float32; the others lose some
 eps.
 
 >>> k = Gaussian(lengthscale=2.0) + 0.5 * Polynomial(degree=2)
@@ -20,7 +20,7 @@ array([[ 1.5  ,  1.107],
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,8 +38,8 @@ __all__ += ["cauchy_reference", "exponential_power_reference", "gaussian_referen
 __all__ += ["matern_reference", "median_lengthscale_reference", "polynomial_reference", "precomputed_reference"]
 __all__ += ["softmax_reference"]
 
-_LARGE_NU, _INFINITE_NU = 21.0, 1e16  # from the first on a series has 2e-15; from the second on K is Gaussian to eps
-_NUMBERS = "p + 1/2 with a whole number p <= 20, at least 21, or inf"
+_ALMOST_GAUSSIAN = 21.0  # from this nu on a Matérn kernel is taken for the Gaussian
+_NUMBERS = "p + 1/2 with a whole number p <= 20, or inf"
 
 
 def gaussian_reference(X: np.ndarray, Y: np.ndarray, lengthscale: float) -> np.ndarray:
@@ -339,9 +339,9 @@ class Matern(Stationary):
     Parameters
     ----------
     nu : float
-        Positive, or inf for the Gaussian. The kernel's space is that of nu + d/2 square-integrable derivatives.
-        Half-integers up to 20.5 and everything from 21 work on every backend and with gradients; other values go
-        through SciPy's Bessel function, to 1e-13, on the host and without gradients; that takes 0.4 µs per pair.
+        Positive and below 21, or inf for the Gaussian. The kernel's space is that of nu + d/2 square-integrable
+        derivatives. Half-integers and inf work on every backend and with gradients; other values go through SciPy's
+        Bessel function, to 1e-13, on the host and without gradients; that takes 0.4 µs per pair.
     lengthscale : float, 0-d array or array of shape (d,)
         In the units of X; one per feature if it is an array.
 
@@ -353,10 +353,10 @@ class Matern(Stationary):
 
     Notes
     -----
-    Slow twin: ``matern_reference``. From nu = 21 on K comes from the
-    uniform expansion of K_nu in 1/nu (DLMF 10.41.4 and 10.41.9, ten terms, exact to 2e-15), normalised by its own value
-    at s = 0, since Γ(nu) and K_nu(s) overflow. Gradients are of any order there; below they are of first order, and 0
-    where samples coincide.
+    Slow twin: ``matern_reference``. The kernel is E exp(-r²V/2) with V = nu / G and G ~ Gamma(nu, 1), where
+    E V - 1 and Var V are 1/nu to first order. So it is the Gaussian plus (x²/2 - x) exp(-x) / nu with x = r²/2, and the
+    largest difference is that at x = 2 - √2, (√2 - 1) exp(√2 - 2) / nu = 0.23 / nu. Gradients are of first order, and 0
+    where samples coincide; for inf they are of any order.
 
     Examples
     --------
@@ -373,16 +373,17 @@ class Matern(Stationary):
         super().__post_init__()
 
     def _nu(self) -> float:
-        return _shape_number("nu", self.nu, why="inf is allowed too, and means the Gaussian.", infinite=True)
+        nu = _shape_number("nu", self.nu, why="inf is allowed too, and means the Gaussian.", infinite=True)
+        _refusals.almost_gaussian("nu", nu, _ALMOST_GAUSSIAN)
+        return nu
 
     def _spectrum(self) -> _spectra.Spectrum:
         return _spectra.student(self._nu())
 
     def _gram(self, X: Array, Y: Array | None) -> Array:
         nu, lengthscale = self._nu(), self._lengthscale(X)
-        if nu >= _LARGE_NU:
-            profile = exp_below_zero if nu >= _INFINITE_NU else partial(_matern_of_large_nu, nu)
-            return of_squared_distance(profile, X, Y, lengthscale)
+        if nu == math.inf:
+            return of_squared_distance(exp_below_zero, X, Y, lengthscale)
         if (nu - 0.5).is_integer():
             return of_distance(partial(_matern_of_half_integer, int(nu)), X, Y, lengthscale, p=2)
         if not _arrays.reaches_host(X, Y, lengthscale):
@@ -751,27 +752,9 @@ def _matern_of_half_integer(p: int, distance: Array) -> Array:
 
 def _matern_by_bessel(nu: float, distance: Array) -> Array:
     r = _arrays.host(distance)
-    s = np.clip(math.sqrt(2 * nu) * r, 1e-300, 2000.0)  # K is 0 from 2000 on for nu < 21
+    s = np.clip(math.sqrt(2 * nu) * r, 1e-300, 2000.0)  # K is 0 from 2000 on
     logarithm = nu * np.log(s) + np.log(kve(nu, s)) - s + ((1 - nu) * math.log(2) - gammaln(nu))
     return _arrays.follow(np.where(r > 0, np.exp(np.minimum(logarithm, 0.0)), 1.0), distance)
-
-
-def _matern_of_large_nu(nu: float, exponent: Array) -> Array:
-    """K for exponent = -r²/2, by the uniform expansion of K_nu(nu z) with z² = 2 r² / nu and q = √(1 + z²)."""
-    xp = _arrays.namespace(exponent)
-    half = _arrays.multiply_(_arrays.clip_above_(exponent, 0.0), -2.0 / nu)  # z² / 2
-    half = _arrays.clip_above_(half, 2e6 / nu)  # K is 0 from r² = 2e6 on
-    q = xp.sqrt(1.0 + 2.0 * half)
-    w = half / (1.0 + q)  # (q - 1) / 2
-    correction = 1.0 - 2.0 * w / q * _horner(_expansion(nu), 1.0 / q)
-    return _arrays.exp_(nu * (xp.log1p(w) - 2.0 * w)) * correction / xp.sqrt(q)
-
-
-@lru_cache(maxsize=32)
-def _expansion(nu: float) -> tuple[float, ...]:
-    """Coefficients of T with S(x) = S(1) (1 + (x - 1) T(x)), where S(x) = Σ_k (-1)^k u_k(x) / nu^k, k <= 10."""
-    S, t = _spectra.debye(nu), np.polynomial.Polynomial([0.0, 1.0])
-    return tuple(((S - S(1.0)) // (t - 1) / S(1.0)).coef.tolist())
 
 
 def _horner(coefficients: Sequence[float], x: Array) -> Array:

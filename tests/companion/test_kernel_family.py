@@ -37,7 +37,6 @@ STATIONARY = {
     "matern-20.5": (Matern, kernels.matern_reference, {"nu": 20.5}),
     "matern-0.3": (Matern, kernels.matern_reference, {"nu": 0.3}),
     "matern-3": (Matern, kernels.matern_reference, {"nu": 3}),
-    "matern-30": (Matern, kernels.matern_reference, {"nu": 30.0}),
     "cauchy": (Cauchy, kernels.cauchy_reference, {"beta": 1.0}),
     "cauchy-0.2": (Cauchy, kernels.cauchy_reference, {"beta": 0.2}),
     "cauchy-50": (Cauchy, kernels.cauchy_reference, {"beta": 50.0}),
@@ -119,10 +118,6 @@ BY_MPMATH = {  # 2^(1 - nu) / gamma(nu) s^nu besselk(nu, s), s = sqrt(2 nu) r, i
     13.25: [0.9999999999995082, 0.9915884914307063, 0.5894030947732212, 0.13571200963339183, 4.8473181219394066e-05],
     20.4: [0.9999999999995218, 0.9918202642133108, 0.5953848994309601, 0.1355126202934703, 2.666509345433746e-05],
     20.5: [0.9999999999995219, 0.9918223017547568, 0.5954391394387637, 0.1355110687310002, 2.6498289696159615e-05],
-    21.0: [0.9999999999995225, 0.9918321841095173, 0.595702624312618, 0.13550360687452442, 2.5695858670129484e-05],
-    50.5: [0.999999999999536, 0.992062000128563, 0.6020250961672555, 0.13536793371438902, 1.0306731447130223e-05],
-    170.3: [0.9999999999995426, 0.9921723345612649, 0.6051948471190813, 0.135338321642669, 5.31227925110596e-06],
-    10000.0: [0.9999999999995453, 0.9922171660419722, 0.6065079147341063, 0.13533528413848706, 3.7511522446554355e-06],
 }  # fmt: skip
 
 
@@ -131,7 +126,7 @@ def test_matern_has_14_digits_for_every_nu(nu, expected):
     np.testing.assert_allclose(Matern(nu)([[0.0]], np.array(R)[:, None])[0], expected, rtol=0, atol=3e-14)
 
 
-NUS = [1e-300, 1e-6, 0.01, 0.3, 0.5, 1, 7.7, 19.99, 20.5, 20.9, 21, 50, 172.5, 1e4, 1e15, 1e16, 1e300, math.inf]
+NUS = [1e-300, 1e-6, 0.01, 0.3, 0.5, 1, 7.7, 19.99, 20.5, 20.9, math.inf]
 
 
 @pytest.mark.parametrize("nu", NUS)
@@ -142,13 +137,30 @@ def test_matern_has_its_limits_at_zero_and_infinity(nu, xp, dtype):
     assert np.all(np.diff(K) <= (1e-13 if dtype == "float64" else 1e-7)) and K.min() >= 0 and K.max() <= 1
 
 
+@pytest.mark.parametrize("nu", [5.0, 20.5, 21.0, 80.0])
+def test_matern_tends_to_the_gaussian_like_1_over_nu(nu):
+    """By the formula, also where the kernel is refused: the advice there says how much it would differ."""
+    r = np.linspace(0, 6, 200)[:, None]
+    gap = np.abs(kernels.matern_reference(r[:1], r, nu, 1.0) - Gaussian()(r[:1], r)).max()
+    assert gap == pytest.approx((math.sqrt(2) - 1) * math.exp(math.sqrt(2) - 2) / nu, rel=0.05)
+
+
+@pytest.mark.parametrize("nu", [21, 30.0, 1e17])
+def test_a_matern_kernel_that_is_nearly_the_gaussian_is_refused_with_the_difference(nu):
+    message = rf"^nu must be below 21, or inf; got .*\. Use nu=inf, the Gaussian: .* about {0.23 / nu:.2g}\.$"
+    kernel = Matern(20.9)
+    kernel.nu = nu
+    for call in (lambda: Matern(nu), lambda: kernel([[0.0]]), lambda: kernel.sample_spectrum(2, 2, rng=0)):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
 @given(cloud())
 def test_special_cases_are_each_other(X):
     for one, other in (
         (ExponentialPower(1.0, 0.7), Matern(0.5, 0.7)),
         (ExponentialPower(2.0, 0.7), Gaussian(0.7 / math.sqrt(2))),
         (Matern(math.inf, 0.7), Gaussian(0.7)),
-        (Matern(1e17, 0.7), Gaussian(0.7)),
     ):
         np.testing.assert_allclose(one(X), other(X), rtol=0, atol=1e-14)
     np.testing.assert_allclose(Cauchy(1e9, math.sqrt(2e9))(X), Gaussian()(X), rtol=0, atol=1e-8)
@@ -174,7 +186,7 @@ def width(kernel):
         return (2 * shape["beta"]) ** -0.5
     if shape.get("alpha") == 2:
         return 2**-0.5
-    return 1.0 if isinstance(kernel, Gaussian) or shape.get("nu", 0) > 20.5 else math.inf
+    return 1.0 if isinstance(kernel, Gaussian) or shape.get("nu") == math.inf else math.inf
 
 
 def rounding_of_the_product(kernel, X):
@@ -183,7 +195,7 @@ def rounding_of_the_product(kernel, X):
     z is centred and measured in widths of the kernel. An inner product of n terms is off by n u times the sum of their
     absolute values (Higham 2002, eq. 3.5), so -|z|²/2 + ⟨z, v⟩ - |v|²/2 by 2 (d + 2) u M, and its two norms by d u M.
     Centring and dividing round each entry of z by 2 u, which changes |z - v|²/2 by at most 8 u M. Together
-    (3 d + 12) u M; and the kernel, as a function of |z - v|²/2, has no slope beyond 1 (Matérn: ν / (ν - 1)).
+    (3 d + 12) u M; and the kernel, as a function of |z - v|²/2, has no slope beyond 1.
     """
     M = np.sum(((X - X.mean(axis=0)) / width(kernel)) ** 2, axis=1).max()
     return (3 * X.shape[1] + 12) * np.finfo(X.dtype).eps / 2 * M
@@ -236,7 +248,7 @@ def test_near_points_keep_their_digits(make, reference, shape, xp):
     X = draw(30, 3)
     Y = X + 1e-9 * draw(30, 3, seed=1)
     K = xp.numpy(make(**shape)(xp(X), xp(Y)))
-    squared = make is Cauchy or shape in ({"nu": 30.0}, {"alpha": 2})  # smooth in |x - y|²: an error of 4e-11
+    squared = make is Cauchy or shape == {"alpha": 2}  # smooth in |x - y|²: an error of 4e-11
     atol = 4e-11 if squared else 2e-14 if make is Matern else 1e-15  # for 1e-14 the reference is to blame
     np.testing.assert_allclose(K, reference(X, Y, **shape, lengthscale=1.0), rtol=0, atol=atol)
     if make is Laplacian or shape in ({"nu": 0.5}, {"alpha": 0.4}, {"alpha": 1.3}):
@@ -304,7 +316,7 @@ def test_softmax_gives_gradients_to_its_scale_and_to_the_data():
         assert torch.autograd.gradcheck(lambda x, scale, other=other: Softmax(scale)(x, other), (x, scale))
 
 
-@pytest.mark.parametrize("kernel", [Cauchy(), Cauchy(0.2), Matern(21), Matern(1e4), Softmax()], ids=repr)
+@pytest.mark.parametrize("kernel", [Cauchy(), Cauchy(0.2), Matern(math.inf), Softmax()], ids=repr)
 def test_functions_of_the_squared_distance_have_second_derivatives(kernel):
     torch = pytest.importorskip("torch")
     assert torch.autograd.gradgradcheck(kernel, (torch.tensor(coinciding(), requires_grad=True),))
