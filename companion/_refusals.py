@@ -88,6 +88,13 @@ def singular(name: str, penalty: float, smallest: float) -> NoReturn:
     )
 
 
+def half_precision(name: str, dtype: np.dtype) -> None:
+    """Refuse a kernel matrix in float16, whose rounding alone may give it negative eigenvalues of 0.001 of its size."""
+    if dtype == np.float16:
+        fix = "Its rounding alone can make it indefinite: compute it from float32 or float64 data."
+        fail(name, "a kernel matrix in float32 or float64", "dtype float16", fix)
+
+
 def signs(name: str, values: np.ndarray) -> None:
     """Refuse labels that are not -1 and +1, or of one class only."""
     labels = np.unique(values)

@@ -67,7 +67,7 @@ class _WithKernel(BaseEstimator):
         X, *y = checked if "y" in others else (checked,)
         X, dtype = _arrays.host_data("X", X)
         if self._is_precomputed():
-            X = X.astype(dtype, copy=False)  # a kernel matrix is judged by the rounding of its own dtype
+            _refusals.half_precision("X", dtype)
         return (X, *y) if y else X
 
     def _gram_of(self, X: np.ndarray) -> np.ndarray:

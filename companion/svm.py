@@ -50,7 +50,7 @@ class RidgeSolution:
     residual : float
         |(K + penalty I) a - y| / |y|, the largest over the columns of y.
     converged : bool
-        Whether the residual is below 1e-6 for float64 and 1e-3 for float32 and float16 (as rounded coefficients).
+        Whether the residual is below 1e-6 for float64 and 1e-3 for float32 (as rounded coefficients).
     """
 
     coef: np.ndarray
@@ -107,11 +107,10 @@ def solve_ridge(K: Any, y: Any, *, penalty: float = 1.0) -> RidgeSolution:
     Raises
     ------
     TypeError, ValueError
-        If K or y is not a finite real NumPy array (or list) of a matching shape, K is not symmetric, penalty is
-        negative, or the coefficients do not fit the dtype of K.
+        If K or y is not a finite real NumPy array (or list) of a matching shape, K is in float16 or not symmetric,
+        penalty is negative, or the coefficients do not fit the dtype of K.
     NotPSDError
-        If K has an eigenvalue below -n·eps·|K| (at large n -4·eps^(2/3)·|K|, for float16 -4·eps·|K|), or
-        K + penalty I is singular to rounding.
+        If K has an eigenvalue below -n·eps·|K| (at large n -4·eps^(2/3)·|K|), or K + penalty I is singular to rounding.
 
     Warns
     -----
@@ -128,6 +127,7 @@ def solve_ridge(K: Any, y: Any, *, penalty: float = 1.0) -> RidgeSolution:
     array([ 1., -1.])
     """
     K, dtype = _arrays.host_data("K", K)
+    _refusals.half_precision("K", dtype)
     y, _ = _arrays.host_data("y", y, ndim=(1, 2))
     _checks.same_length("K", K.shape, "y", y.shape)
     _checks.positive("penalty", np.asarray(penalty), allow_zero=True, why="A negative penalty rewards large functions.")
@@ -330,12 +330,12 @@ def solve_dual(K: Any, y: Any, *, C: float = 1.0, tol: float = 1e-6, max_iter: i
     Raises
     ------
     TypeError, ValueError
-        If K or y is not a finite real NumPy array (or list) of a matching shape, K is not symmetric, its largest
-        absolute row sum is out of range (1e-100 to 1e100, or 0), y is not made of -1 and +1 with both present, or a
-        parameter is out of range.
+        If K or y is not a finite real NumPy array (or list) of a matching shape, K is in float16 or not symmetric, its
+        largest absolute row sum is out of range (1e-100 to 1e100, or 0), y is not made of -1 and +1 with both present,
+        or a parameter is out of range.
     NotPSDError
         If K has an eigenvalue below -n·eps·|K|, with eps of K's dtype and |K| its largest absolute row sum (at large n
-        below -4·eps^(2/3)·|K|, for float16 -4·eps·|K|).
+        below -4·eps^(2/3)·|K|).
 
     Warns
     -----
@@ -353,6 +353,7 @@ def solve_dual(K: Any, y: Any, *, C: float = 1.0, tol: float = 1e-6, max_iter: i
     (array([2., 2.]), 0.0)
     """
     K, dtype = _arrays.host_data("K", K)
+    _refusals.half_precision("K", dtype)
     y, _ = _arrays.host_data("y", y, ndim=(1,))
     _checks.same_length("K", K.shape, "y", y.shape)
     _refusals.signs("y", y)
@@ -400,12 +401,12 @@ def _convex(K: np.ndarray, least: float, largest: float) -> np.ndarray:
 def _rounding(dtype: np.dtype, n: int) -> float:
     """The share of |K| by which rounding may have moved an eigenvalue of a kernel matrix that came in ``dtype``."""
     eps = float(np.finfo(dtype).eps)
-    return min(n * eps, 4 * eps if dtype == np.float16 else 4 * eps ** (2 / 3))
+    return min(n * eps, 4 * eps ** (2 / 3))
 
 
 def _asymmetry(dtype: np.dtype) -> float:
     """The share of the largest entry by which rounding may have moved an entry away from its mirror image."""
-    return (4 if dtype == np.float16 else 100) * float(np.finfo(dtype).eps)
+    return 100 * float(np.finfo(dtype).eps)
 
 
 def _smo(K: np.ndarray, y: np.ndarray, C: float, tol: float, max_iter: int) -> DualSolution:

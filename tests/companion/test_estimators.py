@@ -362,9 +362,10 @@ def test_ridge_refuses_a_negative_penalty():
 
 
 @pytest.mark.parametrize("model", [DualSVC(kernel="precomputed"), KernelRidge(kernel="precomputed")])
-def test_a_float16_kernel_matrix_is_judged_by_its_own_rounding(model):
+def test_b2_16_a_float16_kernel_matrix_is_refused(model):
     X, y = datasets.moons(60, rng=0)
-    model.fit(Gaussian()(X).astype(np.float16), y)
+    with pytest.raises(ValueError, match="^X must be a kernel matrix in float32 or float64; got dtype float16"):
+        model.fit(Gaussian()(X).astype(np.float16), y)
 
 
 def test_cloning_does_not_copy_a_precomputed_matrix():

@@ -1,4 +1,4 @@
-"""The dual of the support vector machine against a quadratic program, its slow twin, and what duality promises."""
+"""The dual of the support vector machine against a quadratic program, its reference, and what duality promises."""
 
 import warnings
 from fractions import Fraction
@@ -63,7 +63,7 @@ def test_equals_a_quadratic_program(C, seed):
 
 
 @pytest.mark.parametrize("C", [0.1, 1.0, 10.0])
-def test_equals_its_slow_twin(C):
+def test_equals_its_reference(C):
     K, y = problem()
     alpha, intercept = dual_reference(K, y, C, tol=1e-10)
     solution = solve_dual(K, y, C=C, tol=TIGHT)
@@ -228,15 +228,14 @@ def test_a_kernel_of_zeros_leaves_the_intercept():
     assert s.converged and s.intercept == 1.0 and s.gap == 0.0
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
-def test_other_precisions_are_solved_in_float64(precision):
+def test_single_precision_is_solved_in_float64():
     K, y = problem(20)
-    K = (K + np.eye(20)).astype(precision)
+    K = (K + np.eye(20)).astype(np.float32)
     K = np.tril(K) + np.tril(K, -1).T
     s, t = solve_dual(K, y), solve_dual(K.astype(float), y)
     assert s.alpha.dtype == np.float64 and s.converged
     np.testing.assert_array_equal(s.alpha, t.alpha)
-    rank_one = np.outer(np.arange(1, 21), np.arange(1, 21)).astype(precision)
+    rank_one = np.outer(np.arange(1, 21), np.arange(1, 21)).astype(np.float32)
     assert solve_dual(rank_one / rank_one.max(), y).converged
 
 
@@ -323,15 +322,6 @@ def test_a_float32_matrix_is_made_convex_so_that_its_gap_certifies_one_optimum()
     value = objectives_reference(convex[np.ix_(p, p)], y[p], found.alpha, found.intercept, 1e4)[0]
     other = objectives_reference(convex, y, base.alpha, base.intercept, 1e4)[0]
     assert abs(value - other) <= (found.gap + base.gap) * max(value, other)
-
-
-@pytest.mark.parametrize("solve", [solve_dual, solve_ridge])
-def test_an_indefinite_float16_matrix_is_refused_at_any_size(solve):
-    y = np.where(np.arange(1200) % 2, 1.0, -1.0)
-    with pytest.raises(NotPSDError):
-        solve(-np.eye(1200, dtype=np.float16), y)
-    with pytest.raises(ValueError, match="symmetric"):
-        solve(np.array([[1, 0.5], [0.42, 1]], np.float16), y[:2])
 
 
 def test_a_rounded_margin_times_a_large_price_is_no_gap():
