@@ -8,7 +8,8 @@ G = diag(g) and S = diag(r_i / |g|) for lengths r_i, a block of p frequencies is
 
 and d < p features are padded with zeros. Since H_p = H_a ⊗ H_b for p = a b, a product H x is two small matrix products:
 p (a + b) multiplications instead of p², as fast as the machine multiplies. (The butterflies of the textbook need only
-p log p, but they are bound by memory and lose to the plain product up to p = 1024.)
+p log p, but they are bound by memory and lose to the plain product up to p = 1024.) On devices and under
+autograd, where no block stays in a cache, the product is that with W itself.
 
 >>> signs = np.array([[1.0, -1.0, 1.0, 1.0]] * 3)
 >>> W = sorf(signs[:, None, :], shape=(4, 3))
@@ -16,9 +17,8 @@ p log p, but they are bound by memory and lose to the plain product up to p = 10
 True
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -143,31 +143,27 @@ class Hadamard:
         return Hadamard(scales, self.shape, self.order)
 
     def project(self, X: Array) -> Array:
-        """X Wᵀ of shape (n, m), for checked X of shape (n, d)."""
-        factors = [_arrays.follow(self.scales, X), *(_arrays.follow(_sylvester(q), X) for q in self._two_factors())]
-        if _arrays.runs_on_numpy(X):
-            return _arrays.from_host(self._in_the_cache(*map(_arrays.host, (X, *factors))), X)
-        return _arrays.namespace(X).concat(list(self._blocks(X, *factors)), axis=1)
+        """X Wᵀ of shape (n, m), for checked X of shape (n, d): by the matrix W itself where NumPy may not compute."""
+        if not _arrays.runs_on_numpy(X):
+            return X @ _arrays.follow(self._matrix, X).T
+        x = _arrays.host(X)
+        A, B = (_sylvester(q).astype(x.dtype) for q in self._two_factors())
+        return _arrays.from_host(self._in_the_cache(x, self.scales.astype(x.dtype), A, B), X)
+
+    @cached_property
+    def _matrix(self) -> np.ndarray:
+        return np.asarray(self)
 
     def longest(self) -> float:
         """A bound of the lengths of the rows: the largest entries of a block's diagonals, times √p for each H."""
         p = self.scales.shape[2]
         return float(np.max(np.prod(np.abs(self.scales).max(axis=2) * p**0.5, axis=0))) / p**0.5
 
-    def _blocks(self, X: Array, scales: Array, *H: Array) -> Iterator[Array]:
-        """The blocks of X Wᵀ, each of shape (n, p), the last one cut."""
-        xp, (n, d), p = _arrays.namespace(X), X.shape, self.scales.shape[2]
-        X = xp.concat([X, xp.zeros((n, p - d), dtype=X.dtype, device=X.device)], axis=1) if d < p else X  # (n, p)
-        for k in range(self.scales.shape[1]):
-            Z = _kronecker(*H, X * scales[0, k, :])
-            if self.order is not None:
-                Z = xp.take(Z, xp.asarray(self.order[k], device=X.device), axis=1)
-            for j in range(1, scales.shape[0] - 1):
-                Z = _kronecker(*H, _arrays.multiply_(Z, scales[j, k, :]))
-            yield _arrays.multiply_(Z, scales[-1, k, :])[:, : min(p, self.shape[0] - k * p)]
-
     def _in_the_cache(self, X: np.ndarray, scales: np.ndarray, A: np.ndarray, B: np.ndarray) -> np.ndarray:
-        """``_blocks`` side by side, a few samples at a time and without new memory for each."""
+        """The blocks of X Wᵀ side by side, a few samples at a time and without new memory for each.
+
+        With p = a b and A, B of shapes (a, a), (b, b), the rows z of Z become z (A ⊗ B) by two small products.
+        """
         (m, d), p, out = self.shape, scales.shape[2], np.empty((len(X), self.shape[0]), X.dtype)
         for i in range(0, len(X), _ROWS):
             n = min(_ROWS, len(X) - i)
@@ -194,13 +190,6 @@ class Hadamard:
 @lru_cache(maxsize=16)
 def _sylvester(p: int) -> np.ndarray:
     return hadamard_reference(p)
-
-
-def _kronecker(A: Array, B: Array, Z: Array) -> Array:
-    """Z (A ⊗ B) for symmetric A, B of shapes (a, a), (b, b) and Z of shape (n, a b)."""
-    (a, b), n, xp = (A.shape[0], B.shape[0]), Z.shape[0], _arrays.namespace(Z)
-    Z = xp.matmul(A, xp.reshape(Z, (n, a, b)))
-    return xp.reshape(xp.reshape(Z, (n * a, b)) @ B, (n, a * b))
 
 
 def sorf(signs: np.ndarray, shape: tuple[int, int]) -> Hadamard:

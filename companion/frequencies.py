@@ -35,9 +35,8 @@ from companion._spectra import uniform
 from companion.kernels import Constant, Gaussian, Kernel, Polynomial, Precomputed, Product, Softmax, Stationary, Sum
 
 __all__ = ["SCHEMES", "Frequencies", "draw", "fastfood", "fastfood_reference", "gauss_hermite"]
-__all__ += ["gauss_hermite_reference", "haar_reference", "hadamard_reference", "halton", "iid", "moment_matched"]
-__all__ += ["orthogonal", "orthogonal_coupled", "orthogonal_reference", "orthogonal_stratified", "sobol", "sorf"]
-__all__ += ["sorf_reference"]
+__all__ += ["gauss_hermite_reference", "haar_reference", "hadamard_reference", "halton", "iid", "orthogonal"]
+__all__ += ["orthogonal_coupled", "orthogonal_reference", "orthogonal_stratified", "sobol", "sorf", "sorf_reference"]
 
 _FASTFOOD_COST, _SORF_COST = 400, 450  # of a row, measured in multiplications of a plain matrix product
 _SOBOL_BITS = 30
@@ -584,39 +583,6 @@ def _heaviest_half(q: int, d: int) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([x[i] for i in index], axis=1)[order], weights[order]
 
 
-def moment_matched(kernel: Kernel, n_frequencies: int, dim: int, rng: Seed = None) -> Frequencies:
-    """Independent rows, transformed so that their second moment is exactly that of the law: WᵀW / m = I / lengthscale².
-
-    Parameters
-    ----------
-    kernel, n_frequencies, dim, rng : as in ``draw``
-        m >= d is needed.
-
-    Returns
-    -------
-    Frequencies
-        Biased by O(1/m), for the Gaussian only. Drawing costs m d² multiplications, projecting m d per sample.
-
-    Notes
-    -----
-    W (WᵀW / m)^(-1/2) for W with rows from N(0, I). The error is then of fourth order in δ, |δ|⁴, at small distances.
-    Shen, Yang & Wang 2017, "Random features for shift-invariant kernels with moment matching".
-
-    Examples
-    --------
-    >>> W = np.asarray(moment_matched(Gaussian(), 10, 2, rng=0))
-    >>> np.allclose(W.T @ W / 10, np.eye(2))
-    True
-    """
-    kernel, m, d, rng = _checked("moment_matched", kernel, n_frequencies, dim, rng, gaussian=True)
-    if m < d:
-        fix = "Fewer rows cannot have the second moment I."
-        _checks.fail("n_frequencies", f"at least dim = {d} for scheme='moment_matched'", str(m), fix)
-    W = rng.standard_normal((m, d))
-    values, vectors = np.linalg.eigh(W.T @ W / m)
-    return _for_lengthscale(kernel, "moment_matched", W @ (vectors / np.sqrt(values)) @ vectors.T, unbiased=False)
-
-
 def _stationary(kernel: Any) -> Stationary:
     """The kernel whose spectrum is drawn from; N(0, I) for the softmax kernel."""
     if isinstance(kernel, Softmax) and float(_arrays.host(kernel.scale)) == 1.0:
@@ -689,8 +655,6 @@ def _cheaper(rows: Hadamard, cost: int) -> Any:
 
 SCHEMES: dict[str, Callable[..., Frequencies]] = {
     scheme.__name__: scheme
-    for scheme in (
-        [iid, orthogonal, orthogonal_coupled, orthogonal_stratified, sorf, fastfood]
-        + [sobol, halton, gauss_hermite, moment_matched]
-    )
+    for scheme in [iid, orthogonal, orthogonal_coupled, orthogonal_stratified, sorf, fastfood]
+    + [sobol, halton, gauss_hermite]
 }

@@ -10,12 +10,11 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from samples import bernstein, dkw
-from scipy.linalg import hadamard, sqrtm
+from scipy.linalg import hadamard
 from scipy.special import ndtr
 from scipy.stats import chi2
 
 from companion import _hadamard, frequencies
-from companion._arrays import generator
 from companion.frequencies import (
     SCHEMES,
     Frequencies,
@@ -44,7 +43,7 @@ KERNELS = {
     "matern-5/2": Matern(2.5, [1.0, 0.7, 1.2]), "cauchy": Cauchy(0.7, 0.9), "power": ExponentialPower(0.7, 2.0),
 }  # fmt: skip
 ISOTROPIC_ONLY = {"orthogonal", "orthogonal_coupled", "orthogonal_stratified", "fastfood"}
-GAUSSIAN_ONLY = {"sorf", "gauss_hermite", "moment_matched"}
+GAUSSIAN_ONLY = {"sorf", "gauss_hermite"}
 BIASED = GAUSSIAN_ONLY
 CELLS = [
     (kernel, scheme)
@@ -304,13 +303,6 @@ def test_gauss_hermite_is_the_heaviest_half_of_the_whole_grid(m, dim, q):
     np.testing.assert_allclose(np.cos(W.project(delta)) @ W.weights, expected, rtol=0, atol=1e-12)
 
 
-def test_moment_matched_rows_are_gaussian_rows_times_an_inverse_root():
-    W = generator(0, "frequencies").standard_normal((20, 3))
-    expected = W @ np.linalg.inv(sqrtm(W.T @ W / 20))
-    got = np.asarray(draw(Gaussian(), 20, 3, scheme="moment_matched", rng=0))
-    np.testing.assert_allclose(got, expected, atol=1e-12)
-
-
 # Products
 
 
@@ -372,7 +364,7 @@ def test_large_structured_products(scheme, dtype, close):
 @every_scheme
 @pytest.mark.parametrize(("m", "dim"), [(1, 1), (2, 5), (7, 3), (65, 2), (np.int64(9), np.int32(4))])
 def test_shapes(scheme, m, dim):
-    if scheme == "moment_matched" and m < dim or scheme == "gauss_hermite" and m < 2 ** (dim - 1):
+    if scheme == "gauss_hermite" and m < 2 ** (dim - 1):
         return
     W = draw(Gaussian(np.full(dim, 2.0)), m, dim, scheme=scheme, rng=0)
     assert W.scheme == scheme and W.shape == np.asarray(W).shape and all(type(size) is int for size in W.shape)
@@ -491,7 +483,6 @@ OUT_OF_RANGE = [
     ((10**9, 10**6), {}, ValueError, "W must be small enough"),
     ((511, 10), {"scheme": "gauss_hermite"}, ValueError, r"at least 2\*\*9 for scheme='gauss_hermite'; got 511"),
     ((5, 100_000), {"scheme": "gauss_hermite"}, ValueError, r"at least 2\*\*99999 for .* each of the 100000 axes"),
-    ((4, 5), {"scheme": "moment_matched"}, ValueError, "at least dim = 5 for scheme='moment_matched'; got 4"),
     ((4, 21_202), {"scheme": "sobol"}, ValueError, "dim must be at most 21201; got 21202. There are no more axes"),
     ((4, 2001), {"scheme": "halton"}, ValueError, "dim must be at most 2000; got 2001. Permuting .* use 'sobol'"),
 ]
