@@ -19,8 +19,8 @@ GIB = 2**30
 _NDIM = {1: "1-D array of shape (n_samples,)", 2: "2-D array of shape (n_samples, n_features)"}
 
 
-class NotPSDError(ValueError):
-    """A matrix that must be positive (semi-)definite is not.
+class NotPSDError(np.linalg.LinAlgError):
+    """A matrix that must be positive (semi-)definite is not; as every LinAlgError it is a ValueError.
 
     Parameters
     ----------
@@ -162,12 +162,6 @@ def one_each(name: str, got: tuple[int, ...], name_w: str, w: tuple[int, ...]) -
     """Refuse a vector that has not one entry for each row of a matrix."""
     if got[0] != w[0]:
         fail(name, f"of shape ({w[0]},), one entry for each row of {name_w}", f"shape {got}", "")
-
-
-def only_for(what: str, value: Any, possible: bool, expected: str, fix: str = "") -> None:
-    """Refuse a kernel for which something is not defined or not known."""
-    if not possible:
-        raise TypeError(f"{what} is for {expected}; got {value!r}. {fix}".rstrip())
 
 
 def same_place(name_x: str, x: str, name_y: str, y: str, what: str) -> None:

@@ -519,6 +519,13 @@ def check_parameter(name: str, value: Any, **limits: Any) -> None:
         _checks.positive(name, values, **limits)
 
 
+def only_for(what: str, kernel: Any, possible: bool, expected: str, fix: str = "") -> None:
+    """Refuse a kernel for which something is not defined or not known: a wrong value, and no kernel a wrong type."""
+    if not possible:
+        error = ValueError if isinstance(kernel, Kernel) else TypeError
+        raise error(f"{what} is for {expected}; got {kernel!r}. {fix}".rstrip())
+
+
 def _all_finite(K: Array) -> bool:
     xp = _arrays.namespace(K)
     return math.isfinite(float(xp.sum(K))) or bool(xp.all(xp.isfinite(K)))

@@ -27,9 +27,11 @@ from typing import Any, Self
 import numpy as np
 
 from companion import _arrays, _checks, _refusals, features, frequencies, svm
+from companion._gram import only_for
 from companion.kernels import Gaussian, Kernel, Stationary
 
 with _checks.needs(__name__, "scikit-learn", extra="sklearn"):
+    from sklearn import exceptions
     from sklearn.base import (
         BaseEstimator,
         ClassifierMixin,
@@ -38,12 +40,15 @@ with _checks.needs(__name__, "scikit-learn", extra="sklearn"):
         TransformerMixin,
         clone,
     )
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.utils import Tags
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_is_fitted, validate_data
 
-__all__ = ["DualSVC", "KernelRidge", "RandomFeatures"]
+__all__ = ["ConvergenceWarning", "DualSVC", "KernelRidge", "RandomFeatures"]
+
+
+class ConvergenceWarning(svm.ConvergenceWarning, exceptions.ConvergenceWarning):
+    """The warning of ``svm``, and scikit-learn's: a filter for either finds it."""
 
 
 class _WithKernel(BaseEstimator):
@@ -99,7 +104,7 @@ class DualSVC(ClassifierMixin, _WithKernel):
     Parameters
     ----------
     C : float
-        The price of a unit of margin violation, positive; ``inf`` is the hard margin.
+        The regularisation parameter, positive: the weight of the slacks; ``inf`` is the hard margin.
     kernel : Kernel, "precomputed" or None
         A kernel object such as ``companion.kernels.Gaussian(2.0)``, whose parameters are then searched as
         ``kernel__lengthscale``; "precomputed": X is the kernel matrix, between the training samples to fit and between
@@ -108,7 +113,7 @@ class DualSVC(ClassifierMixin, _WithKernel):
     tol : float
         The relative duality gap to reach in every pair.
     max_iter : int
-        Pairs of coefficients to move at most, in every pair of classes.
+        The largest number of iterations in every pair of classes; each updates two coefficients.
 
     Attributes
     ----------
@@ -172,7 +177,7 @@ class DualSVC(ClassifierMixin, _WithKernel):
         Warns
         -----
         ConvergenceWarning
-            Scikit-learn's, if a pair of classes stays above ``tol``; it names the worst.
+            If a pair of classes stays above ``tol``; it names the worst.
         """
         svm._check_parameters(self.C, self.tol, self.max_iter)
         X, y = self._read(X, y=y)
@@ -432,7 +437,7 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _WithKer
         """
         possible = self.kernel is None or isinstance(self.kernel, Stationary)
         fix = "For example companion.kernels.Gaussian(2.0); for a sum of kernels unite their features (FeatureUnion)."
-        _checks.only_for("RandomFeatures", self.kernel, possible, "a stationary kernel or None", fix)
+        only_for("RandomFeatures", self.kernel, possible, "a stationary kernel or None", fix)
         if not isinstance(self.random_state, np.random.Generator | np.random.RandomState | None):
             _checks.seed("random_state", self.random_state)
         _checks.known("feature_map", self.feature_map, list(features.MAPS))

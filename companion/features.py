@@ -33,6 +33,7 @@ from scipy.special import hyp1f1
 
 from companion import _arrays, _checks, _refusals
 from companion._arrays import Array, Seed
+from companion._gram import only_for
 from companion.frequencies import Frequencies
 from companion.kernels import Gaussian, Kernel, Laplacian, Stationary
 
@@ -172,7 +173,7 @@ def fourier(X: Any, W: Any) -> Array:
 
     Notes
     -----
-    Page: ``random-features/random-fourier-features``. Slow twin: ``fourier_reference``. Angles of float32 data beyond
+    Page: ``random-features/random-fourier-features``. Reference: ``fourier_reference``. Angles of float32 data beyond
     8,192 are computed in float64.
 
     Examples
@@ -216,7 +217,7 @@ def fourier_offset(X: Any, W: Any, offset: Any) -> Array:
 
     Notes
     -----
-    Page: ``random-features/random-fourier-features``. Slow twin: ``fourier_offset_reference``.
+    Page: ``random-features/random-fourier-features``. Reference: ``fourier_offset_reference``.
 
     Examples
     --------
@@ -327,7 +328,7 @@ def draw_grids(kernel: Kernel, n_grids: int, dim: int, *, n_buckets: int = 2**14
            [0.4, 1. ]])
     """
     convex = "kernels.Laplacian, a product of convex profiles"
-    _checks.only_for("Random binning", kernel, isinstance(kernel, Laplacian), convex)
+    only_for("Random binning", kernel, isinstance(kernel, Laplacian), convex)
     for name, value, least in (("n_grids", n_grids, 1), ("dim", dim, 1), ("n_buckets", n_buckets, 2)):
         _checks.integer(name, value, minimum=least)
     _refusals.power_of_two("n_buckets", n_buckets)
@@ -361,7 +362,7 @@ def random_binning(X: Any, grids: Grids) -> csr_array:
 
     Notes
     -----
-    Page: ``random-features/beyond-the-gaussian``. Slow twin: ``random_binning_reference``, without the hashing.
+    Page: ``random-features/beyond-the-gaussian``. Reference: ``random_binning_reference``, without the hashing.
 
     Examples
     --------
@@ -428,7 +429,7 @@ def standard_error(
     _checks.integer("n_frequencies", n_frequencies, minimum=1)
     _checks.known("scheme", scheme, ("iid", "orthogonal"))
     _checks.known("feature_map", feature_map, list(MAPS))
-    _checks.only_for("An exact error", kernel, isinstance(kernel, Stationary), "a stationary kernel")
+    only_for("An exact error", kernel, isinstance(kernel, Stationary), "a stationary kernel")
     X, Y, _ = _arrays.data_pair(X, Y)
     centre = _arrays.host(X)[0].astype(np.float64)  # only differences count, and near 0 they keep their digits
     X, Y = (None if Z is None else _arrays.host(Z) - centre for Z in (X, Y))
@@ -436,7 +437,7 @@ def standard_error(
     variance = _VARIANCE[feature_map](k, k2)  # of one frequency
     if scheme == "orthogonal":
         possible = isinstance(kernel, Gaussian) and feature_map == "fourier"
-        _checks.only_for("The orthogonal scheme's exact error", kernel, possible, "kernels.Gaussian with 'fourier'")
+        only_for("The orthogonal scheme's exact error", kernel, possible, "kernels.Gaussian with 'fourier'")
         variance = variance + _orthogonal_covariance(kernel, X, Y) * _neighbours(n_frequencies, X.shape[1])
     return np.sqrt(np.maximum(variance, 0.0) / n_frequencies)
 
@@ -587,7 +588,7 @@ def _offset_variance(k: Any, k2: Any) -> Any:
 
 def _largest_error(kernel: Kernel, feature_map: str) -> float:
     """The supremum over all distances of the standard error of one frequency; at infinity it is 1/√2 or 1."""
-    _checks.only_for("An exact error", kernel, isinstance(kernel, Stationary), "a stationary kernel")
+    only_for("An exact error", kernel, isinstance(kernel, Stationary), "a stationary kernel")
     profile = type(kernel)(**(kernel.get_params() | {"lengthscale": 1.0}))
 
     def error(log_distance: Any) -> Any:

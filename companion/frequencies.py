@@ -30,6 +30,7 @@ from scipy.stats import qmc
 
 from companion import _arrays, _checks, _hadamard, _refusals
 from companion._arrays import Array, Seed
+from companion._gram import only_for
 from companion._hadamard import Hadamard, fastfood_reference, hadamard_reference, sorf_reference
 from companion._spectra import uniform
 from companion.kernels import Constant, Gaussian, Kernel, Polynomial, Precomputed, Product, Softmax, Stationary, Sum
@@ -287,7 +288,7 @@ def orthogonal(kernel: Kernel, n_frequencies: int, dim: int, rng: Seed = None) -
 
     Notes
     -----
-    Page: ``random-features/orthogonal-frequencies``. Slow twin: ``orthogonal_reference``. Yu et al. 2016, "Orthogonal
+    Page: ``random-features/orthogonal-frequencies``. Reference: ``orthogonal_reference``. Yu et al. 2016, "Orthogonal
     random features", section 3; the same with one length for all rows estimates another kernel.
 
     Examples
@@ -384,7 +385,7 @@ def sorf(kernel: Kernel, n_frequencies: int, dim: int, rng: Seed = None) -> Freq
 
     Notes
     -----
-    Slow twin: ``sorf_reference``. Yu et al. 2016, "Orthogonal random features", section 4. ``fastfood`` costs less and
+    Reference: ``sorf_reference``. Yu et al. 2016, "Orthogonal random features", section 4. ``fastfood`` costs less and
     has no bias.
 
     Examples
@@ -413,7 +414,7 @@ def fastfood(kernel: Kernel, n_frequencies: int, dim: int, rng: Seed = None) -> 
 
     Notes
     -----
-    Slow twin: ``fastfood_reference``. Le, Sarlós & Smola 2013, "Fastfood: approximating kernel expansions in loglinear
+    Reference: ``fastfood_reference``. Le, Sarlós & Smola 2013, "Fastfood: approximating kernel expansions in loglinear
     time". Without bias: row i of H G is a Gaussian vector (signs of g_j changed), which the orthogonal matrix
     P H B / √p turns into another one of the same length |g|, so row i of W is (radius_i / |g|) times an isotropic
     vector of length |g|: a uniform direction times a length of its own. And for d < p the first d coordinates of
@@ -546,7 +547,7 @@ def gauss_hermite(kernel: Kernel, n_frequencies: int, dim: int, rng: Seed = None
 
     Notes
     -----
-    Page: ``random-features/quasi-random-frequencies``. Slow twin: ``gauss_hermite_reference``, the whole grid. Dao, De
+    Page: ``random-features/quasi-random-frequencies``. Reference: ``gauss_hermite_reference``, the whole grid. Dao, De
     Sa & Ré 2017, "Gaussian quadrature for kernel features". The rule itself is off by at most q!/(2q)! Σ_c z_c^(2q) for
     z_c = δ_c / lengthscale_c (the remainder of the Gauss rule for cos), what is dropped costs at most twice its weight.
     q is such that the weight and the remainder at one z_c = 3 are least together, and the weight is at most 0.001.
@@ -589,7 +590,8 @@ def _stationary(kernel: Any) -> Stationary:
         return Gaussian()
     if not isinstance(kernel, Stationary):
         fix = _ADVICE.get(type(kernel), "For example companion.kernels.Gaussian(lengthscale=2.0).")
-        _checks.fail("kernel", "stationary, or Softmax(scale=1.0)", repr(kernel), fix, TypeError)
+        error = ValueError if isinstance(kernel, Kernel) else TypeError
+        _checks.fail("kernel", "stationary, or Softmax(scale=1.0)", repr(kernel), fix, error)
     return kernel
 
 
@@ -598,8 +600,8 @@ def _checked(
 ) -> tuple[Stationary, int, int, np.random.Generator]:
     """The arguments of a scheme, or the reason why it cannot draw."""
     kernel = _stationary(kernel)
-    _checks.only_for(f"scheme={scheme!r}", kernel, isinstance(kernel, Gaussian) or not gaussian, _GAUSSIAN)
-    _checks.only_for(f"scheme={scheme!r}", kernel, kernel.isotropic or not isotropic, _ISOTROPIC)
+    only_for(f"scheme={scheme!r}", kernel, isinstance(kernel, Gaussian) or not gaussian, _GAUSSIAN)
+    only_for(f"scheme={scheme!r}", kernel, kernel.isotropic or not isotropic, _ISOTROPIC)
     _checks.integer("n_frequencies", n, minimum=1)
     _checks.integer("dim", dim, minimum=1)
     _checks.fits_memory("W", (n, dim), 8, _arrays.memory(np.empty(0)), "Draw fewer frequencies.")

@@ -271,7 +271,7 @@ class Gaussian(Stationary):
 
     Notes
     -----
-    Page: ``kernels/kernel-trick``. Slow twin: ``gaussian_reference``.
+    Page: ``kernels/kernel-trick``. Reference: ``gaussian_reference``.
 
     Examples
     --------
@@ -309,7 +309,7 @@ class Laplacian(Stationary):
 
     Notes
     -----
-    Page: ``kernels/cost-of-the-gram-matrix``. Slow twin: ``laplacian_reference``. Gradients are of first order, 0 in a
+    Page: ``kernels/cost-of-the-gram-matrix``. Reference: ``laplacian_reference``. Gradients are of first order, 0 in a
     coordinate where two samples agree.
 
     Examples
@@ -353,7 +353,7 @@ class Matern(Stationary):
 
     Notes
     -----
-    Slow twin: ``matern_reference``. The kernel is E exp(-r²V/2) with V = nu / G and G ~ Gamma(nu, 1), where
+    Reference: ``matern_reference``. The kernel is E exp(-r²V/2) with V = nu / G and G ~ Gamma(nu, 1), where
     E V - 1 and Var V are 1/nu to first order. So it is the Gaussian plus (x²/2 - x) exp(-x) / nu with x = r²/2, and the
     largest difference is that at x = 2 - √2, (√2 - 1) exp(√2 - 2) / nu = 0.23 / nu. Gradients are of first order, and 0
     where samples coincide; for inf they are of any order.
@@ -413,7 +413,7 @@ class Cauchy(Stationary):
 
     Notes
     -----
-    Slow twin: ``cauchy_reference``.
+    Reference: ``cauchy_reference``.
 
     Examples
     --------
@@ -468,7 +468,7 @@ class ExponentialPower(Stationary):
 
     Notes
     -----
-    Slow twin: ``exponential_power_reference``. Gradients are of first
+    Reference: ``exponential_power_reference``. Gradients are of first
     order (any order for alpha = 2), and set to 0 where samples coincide, where none exists for alpha <= 1.
 
     Examples
@@ -519,7 +519,7 @@ class Polynomial(Kernel):
 
     Notes
     -----
-    Page: ``kernels/kernel-trick``. Slow twin: ``polynomial_reference``.
+    Page: ``kernels/kernel-trick``. Reference: ``polynomial_reference``.
 
     Examples
     --------
@@ -566,7 +566,7 @@ class Softmax(Kernel):
 
     Notes
     -----
-    Page: ``kernels/cost-of-the-gram-matrix``. Slow twin: ``softmax_reference``. Relative to its size, an entry
+    Page: ``kernels/cost-of-the-gram-matrix``. Reference: ``softmax_reference``. Relative to its size, an entry
     loses about eps·scale·|x||y|.
 
     Examples
@@ -610,7 +610,7 @@ class Precomputed(Kernel):
 
     Notes
     -----
-    Slow twin: ``precomputed_reference``. Do not change K in place afterwards: it is not copied.
+    Reference: ``precomputed_reference``. Do not change K in place afterwards: it is not copied.
 
     Examples
     --------
@@ -692,7 +692,7 @@ def median_lengthscale(X: Any, *, n_points: int | None = None, rng: Seed = None)
 
     Notes
     -----
-    Slow twin: ``median_lengthscale_reference``.
+    Reference: ``median_lengthscale_reference``.
 
     Examples
     --------

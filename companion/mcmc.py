@@ -13,7 +13,7 @@ of p and q cancel. By the delta method its standard error is about (Σ_i a_i² (
 >>> target, cauchy = lambda x: -abs(x[:, 0]), lambda x: -np.log1p(x[:, 0] ** 2)  # exp(-|x|) and 1 / (1 + x²)
 >>> draw = lambda rng, n: rng.standard_cauchy((n, 1))
 >>> rejection(target, 1000, sample=draw, proposal_log_density=cauchy, log_bound=0.0, rng=0)
-Rejection(accept_rate=0.6553, n_proposed=1526, largest_log_ratio=-0.0006203)
+Rejection(acceptance_rate=0.6553, n_proposed=1526, largest_log_ratio=-0.0006203)
 """
 
 from collections.abc import Callable
@@ -36,28 +36,28 @@ _LARGEST_BATCH = 2**16
 
 @dataclass(frozen=True, eq=False)
 class Rejection:
-    """Draws that passed rejection, and how many did not.
+    """Accepted draws, and the rate of acceptance.
 
     Parameters
     ----------
     draws : ndarray of shape (n, d)
         Independent draws from the density.
-    accept_rate : float
-        n / n_proposed.
+    acceptance_rate : float
+        The share of the proposals that were accepted, n / n_proposed.
     n_proposed : int
-        Proposals up to the last draw that was kept.
+        Proposals up to the last draw that was accepted.
     largest_log_ratio : float
         The largest log p - log q that was met. If it stays far below ``log_bound``, a smaller bound may do.
     """
 
     draws: np.ndarray
-    accept_rate: float
+    acceptance_rate: float
     n_proposed: int
     largest_log_ratio: float
 
     def __repr__(self) -> str:
-        rate, largest = f"{self.accept_rate:.4g}", f"{self.largest_log_ratio:.4g}"
-        return f"Rejection(accept_rate={rate}, n_proposed={self.n_proposed}, largest_log_ratio={largest})"
+        rate, largest = f"{self.acceptance_rate:.4g}", f"{self.largest_log_ratio:.4g}"
+        return f"Rejection(acceptance_rate={rate}, n_proposed={self.n_proposed}, largest_log_ratio={largest})"
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,7 @@ def rejection(
     Returns
     -------
     Rejection
-        The draws, float64, with the rate and number of proposals.
+        The draws, float64, with the acceptance rate and the number of proposals.
 
     Raises
     ------
@@ -256,7 +256,7 @@ def rejection(
 
     Notes
     -----
-    Page: ``random-features/monte-carlo``. Slow twin: ``rejection_reference``.
+    Page: ``random-features/monte-carlo``. Reference: ``rejection_reference``.
 
     Examples
     --------
@@ -319,7 +319,7 @@ def importance(
 
     Notes
     -----
-    Page: ``random-features/monte-carlo``. Slow twin: ``importance_reference``.
+    Page: ``random-features/monte-carlo``. Reference: ``importance_reference``.
 
     Examples
     --------

@@ -119,7 +119,7 @@ def solve_ridge(K: Any, y: Any, *, penalty: float = 1.0) -> RidgeSolution:
 
     Notes
     -----
-    Page: ``kernels/kernel-trick``. Slow twin: ``ridge_reference``.
+    Page: ``kernels/kernel-trick``. Reference: ``ridge_reference``.
 
     Examples
     --------
@@ -162,7 +162,7 @@ class DualSolution:
         The relative duality gap (P - D) / P, from 0 to 1: the objective P of this solution exceeds the smallest
         possible one by at most ``gap * P``. Itself it is known to eps·Σ α_i·max k(x, x), which matters if C is huge.
     n_iter : int
-        Pairs of coefficients that were moved.
+        Iterations, each of which updated two coefficients.
     converged : bool
         Whether ``gap <= tol``.
     """
@@ -315,12 +315,12 @@ def solve_dual(K: Any, y: Any, *, C: float = 1.0, tol: float = 1e-6, max_iter: i
     y : array of shape (n,)
         Labels -1 and +1, both present.
     C : float
-        The price of a unit of margin violation, from 1e-100 to 1e100; ``inf`` forbids violations (hard margin), which
-        needs data that the kernel separates.
+        The regularisation parameter, from 1e-100 to 1e100: the weight of the slacks max(0, 1 - y_i f(x_i)). ``inf`` is
+        the hard margin, which needs data that the kernel separates.
     tol : float
         The relative duality gap to reach, (P - D) / P; at most 0.5.
     max_iter : int
-        Pairs of coefficients to move at most.
+        The largest number of iterations; each updates two coefficients.
 
     Returns
     -------
@@ -344,7 +344,7 @@ def solve_dual(K: Any, y: Any, *, C: float = 1.0, tol: float = 1e-6, max_iter: i
 
     Notes
     -----
-    Page: ``kernels/margins-and-duality``. Slow twin: ``dual_reference``.
+    Page: ``kernels/margins-and-duality``. Reference: ``dual_reference``.
 
     Examples
     --------

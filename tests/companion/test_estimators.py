@@ -188,6 +188,9 @@ def test_b2_55_not_converged_warns_once_and_names_the_pair():
     with pytest.warns(ConvergenceWarning, match=message) as caught:
         model = DualSVC(max_iter=1).fit(X, names)
     assert len(caught) == 1 and caught[0].filename == __file__
+    assert (
+        issubclass(caught[0].category, svm.ConvergenceWarning) and caught[0].category is estimators.ConvergenceWarning
+    )
     assert not model.converged_ and model.n_iter_.tolist() == [1, 1, 1] and (model.gap_ > 0.5).all()
     with pytest.warns(ConvergenceWarning, match="1 of 1 pairs .* worst 0 against 1. .* use a finite C"):
         DualSVC(C=np.inf).fit(np.zeros((2, 1)), [0, 1])

@@ -354,6 +354,7 @@ BAD = {
     "grids-kernel": (lambda: draw_grids(Gaussian(), 2, 1), "Random binning is for kernels.Laplacian.*; got Gaussian"),
     "no-offsets": (lambda: draw_offsets(0), "n_frequencies must be an integer >= 1"),
     "polynomial": (lambda: error(Polynomial()), "An exact error is for a stationary kernel"),
+    "no-kernel": (lambda: error("rbf"), "An exact error is for a stationary kernel; got 'rbf'"),
     "softmax": (lambda: features_needed(Softmax(), 0.1), "An exact error is for a stationary kernel; got Softmax"),
     "orthogonal": (lambda: error(Matern(), scheme="orthogonal"), "is for kernels.Gaussian with 'fourier'; got Matern"),
     "orthogonal-offset": (
@@ -361,15 +362,7 @@ BAD = {
         "orthogonal scheme's exact error is for kernels.Gaussian with 'fourier'",
     ),
 }
-WRONG_TYPE = {
-    "half-a-grid",
-    "binning-tensor",
-    "grids-kernel",
-    "polynomial",
-    "softmax",
-    "orthogonal",
-    "orthogonal-offset",
-}
+WRONG_TYPE = {"half-a-grid", "binning-tensor", "no-kernel"}
 
 
 def error(kernel=None, n_frequencies=2, **options):

@@ -67,11 +67,11 @@ def test_the_number_of_proposals_has_its_exact_law(dim, log_bound):
     run = laplace_from_cauchy(n, dim, log_bound=log_bound)
     below, above = stats.nbinom(n, rate).cdf(run.n_proposed - n), stats.nbinom(n, rate).sf(run.n_proposed - n - 1)
     assert min(below, above) > ALARM / 2
-    assert run.accept_rate == n / run.n_proposed
+    assert run.acceptance_rate == n / run.n_proposed
     assert -0.5 < run.largest_log_ratio <= 0
 
 
-def test_rejection_against_its_slow_twin():
+def test_rejection_against_its_reference():
     drawn = []
 
     def sample(rng, n):
@@ -146,7 +146,7 @@ def test_the_plain_estimate_is_unbiased_and_so_is_its_squared_error():
     assert np.dot(chances, squares) == pytest.approx(variance / 3, rel=1e-12)
 
 
-def test_importance_against_its_slow_twin():
+def test_importance_against_its_reference():
     run = importance(laplace, 500, sample=draw_cauchy(2), proposal_log_density=cauchy, rng=0)
     values = np.cos(run.draws[:, 0])
     mean, error, ess = importance_reference(laplace, cauchy, run.draws, values)
@@ -176,7 +176,7 @@ def test_float32_draws_and_densities_are_computed_in_float64():
 
 
 def test_results_print_their_diagnostics_not_their_draws():
-    assert repr(laplace_from_cauchy(9)).startswith("Rejection(accept_rate=0.")
+    assert repr(laplace_from_cauchy(9)).startswith("Rejection(acceptance_rate=0.")
     run = importance(laplace, 9, sample=draw_cauchy(1), proposal_log_density=cauchy, rng=0)
     assert len(repr(run)) < 100 and repr(run).startswith("Importance(ess=")
 

@@ -84,6 +84,7 @@ def test_b2_46_indefinite_is_refused_whatever_the_penalty(smallest, penalty):
     with pytest.raises(NotPSDError, match="K must be positive semidefinite; got smallest eigenvalue") as error:
         solve_ridge(K, np.ones(5), penalty=penalty)
     assert error.value.smallest_eigenvalue == pytest.approx(smallest, rel=1e-9)
+    assert isinstance(error.value, np.linalg.LinAlgError) and isinstance(error.value, ValueError)
 
 
 def test_a_rounded_eigenvalue_is_accepted_but_not_a_hundred_times_that():
