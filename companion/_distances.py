@@ -41,8 +41,8 @@ def exp_minus(distance: Array) -> Array:
 def of_distance(profile: Callable[[Array], Array], X: Array, Y: Array | None, lengthscale: Array, p: int) -> Array:
     """profile(|(x - y) / lengthscale|_p) for all pairs and p = 1 or 2; profile may overwrite its argument."""
     if _arrays.runs_on_numpy(X, Y, lengthscale):
-        parts = (None if a is None else _arrays.host(a) for a in (X, Y, lengthscale))
-        return _arrays.from_host(_tiled(profile, *parts, p), X)
+        x, y = _arrays.host(X), None if Y is None else _arrays.host(Y)
+        return _arrays.from_host(_tiled(profile, x, y, _arrays.host(lengthscale), p), X)
     Z, V = _scaled(X, Y, lengthscale)
     distance = _arrays.torch_distances(Z, Z if V is None else V, p)
     if distance is not None:

@@ -13,13 +13,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, cast
 
 import numpy as np
 
 from companion import _arrays, _checks
 from companion._arrays import Array, Seed
-from companion._spectra import Spectrum, uniform
+from companion._spectra import Mixture, Spectrum, uniform
 
 DIFFERENCE = "A difference of kernels need not be positive semidefinite."
 
@@ -413,9 +413,8 @@ class Stationary(Kernel):
         >>> float((Gaussian().sample_radius(100_000, 4, rng=0) ** 2).mean().round(1))
         4.0
         """
-        self._refuse_radius()
+        spectrum = self._mixture()
         _size(n, dim)
-        spectrum = self._spectrum()
         return spectrum.radius(uniform(_arrays.generator(rng, "radii"), (n, spectrum.radius_uniforms)), dim)
 
     def radius_log_density(self, radius: Any, dim: int) -> Array:
@@ -446,21 +445,23 @@ class Stationary(Kernel):
         >>> np.exp(Gaussian().radius_log_density([0.0, 1.0], dim=2)).round(4)
         array([0.    , 0.6065])
         """
-        self._refuse_radius()
+        spectrum = self._mixture()
         _checks.integer("dim", dim, minimum=1)
         values, finish = self._host_values("radius", radius, 1)
         if values.min() < 0:
             _checks.fail("radius", "non-negative", f"{values.min():g}", "It is the length of a frequency.")
-        return finish(self._spectrum().radius_log_density(values, dim))
+        return finish(spectrum.radius_log_density(values, dim))
 
     @abstractmethod
     def _spectrum(self) -> Spectrum:
         """The law of the frequencies for lengthscale 1."""
 
-    def _refuse_radius(self) -> None:
+    def _mixture(self) -> Mixture:
+        """The spectrum, for kernels where it is isotropic: a mixture of Gaussians, with a law of the radius."""
         if not self.isotropic:
             fix = "Its frequencies have independent coordinates: use sample_spectrum, or Matern(nu=0.5)."
             _checks.fail("The kernel", "one whose spectrum is isotropic", repr(self), fix)
+        return cast(Mixture, self._spectrum())
 
     def _host_values(self, name: str, value: Any, ndim: int) -> tuple[np.ndarray, Callable[[np.ndarray], Array]]:
         x, dtype = _arrays.data(name, value, (ndim,))
@@ -519,11 +520,10 @@ def check_parameter(name: str, value: Any, **limits: Any) -> None:
         _checks.positive(name, values, **limits)
 
 
-def only_for(what: str, kernel: Any, possible: bool, expected: str, fix: str = "") -> None:
+def only_for(what: str, kernel: Any, expected: str, fix: str = "") -> NoReturn:
     """Refuse a kernel for which something is not defined or not known: a wrong value, and no kernel a wrong type."""
-    if not possible:
-        error = ValueError if isinstance(kernel, Kernel) else TypeError
-        raise error(f"{what} is for {expected}; got {kernel!r}. {fix}".rstrip())
+    error = ValueError if isinstance(kernel, Kernel) else TypeError
+    raise error(f"{what} is for {expected}; got {kernel!r}. {fix}".rstrip())
 
 
 def _all_finite(K: Array) -> bool:

@@ -7,6 +7,7 @@ Traceback (most recent call last):
 ValueError: n_buckets must be a power of 2; got 100. For example n_buckets=128.
 """
 
+import math
 from numbers import Real
 from typing import Any, NoReturn
 
@@ -150,7 +151,7 @@ def not_converged(gap: float, tol: float, n_iter: int, max_iter: int, C: float) 
 
 def number(name: str, value: Any) -> None:
     """Refuse what is not a finite real number."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not np.isfinite(value):
+    if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
         fail(name, "a finite number", repr(value), "")
 
 

@@ -55,6 +55,7 @@ class _WithKernel(BaseEstimator):
     """What the estimators share: reading data, the default kernel, and the kernel between new samples and kept ones."""
 
     kernel: Any
+    kernel_: Any
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -435,9 +436,9 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _WithKer
             If X is no finite dense real matrix, the kernel is not stationary, the scheme does not draw for it, or a
             parameter is out of range.
         """
-        possible = self.kernel is None or isinstance(self.kernel, Stationary)
         fix = "For example companion.kernels.Gaussian(2.0); for a sum of kernels unite their features (FeatureUnion)."
-        only_for("RandomFeatures", self.kernel, possible, "a stationary kernel or None", fix)
+        if self.kernel is not None and not isinstance(self.kernel, Stationary):
+            only_for("RandomFeatures", self.kernel, "a stationary kernel or None", fix)
         if not isinstance(self.random_state, np.random.Generator | np.random.RandomState | None):
             _checks.seed("random_state", self.random_state)
         _checks.known("feature_map", self.feature_map, list(features.MAPS))

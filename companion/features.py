@@ -327,8 +327,8 @@ def draw_grids(kernel: Kernel, n_grids: int, dim: int, *, n_buckets: int = 2**14
     array([[1. , 0.4],
            [0.4, 1. ]])
     """
-    convex = "kernels.Laplacian, a product of convex profiles"
-    only_for("Random binning", kernel, isinstance(kernel, Laplacian), convex)
+    if not isinstance(kernel, Laplacian):
+        only_for("Random binning", kernel, "kernels.Laplacian, a product of convex profiles")
     for name, value, least in (("n_grids", n_grids, 1), ("dim", dim, 1), ("n_buckets", n_buckets, 2)):
         _checks.integer(name, value, minimum=least)
     _refusals.power_of_two("n_buckets", n_buckets)
@@ -429,15 +429,16 @@ def standard_error(
     _checks.integer("n_frequencies", n_frequencies, minimum=1)
     _checks.known("scheme", scheme, ("iid", "orthogonal"))
     _checks.known("feature_map", feature_map, list(MAPS))
-    only_for("An exact error", kernel, isinstance(kernel, Stationary), "a stationary kernel")
+    if not isinstance(kernel, Stationary):
+        only_for("An exact error", kernel, "a stationary kernel")
     X, Y, _ = _arrays.data_pair(X, Y)
     centre = _arrays.host(X)[0].astype(np.float64)  # only differences count, and near 0 they keep their digits
     X, Y = (None if Z is None else _arrays.host(Z) - centre for Z in (X, Y))
     k, k2 = kernel(X, Y), kernel(2 * X, None if Y is None else 2 * Y)  # (n, l), (n, l)
     variance = _VARIANCE[feature_map](k, k2)  # of one frequency
     if scheme == "orthogonal":
-        possible = isinstance(kernel, Gaussian) and feature_map == "fourier"
-        only_for("The orthogonal scheme's exact error", kernel, possible, "kernels.Gaussian with 'fourier'")
+        if not isinstance(kernel, Gaussian) or feature_map != "fourier":
+            only_for("The orthogonal scheme's exact error", kernel, "kernels.Gaussian with 'fourier'")
         variance = variance + _orthogonal_covariance(kernel, X, Y) * _neighbours(n_frequencies, X.shape[1])
     return np.sqrt(np.maximum(variance, 0.0) / n_frequencies)
 
@@ -588,7 +589,8 @@ def _offset_variance(k: Any, k2: Any) -> Any:
 
 def _largest_error(kernel: Kernel, feature_map: str) -> float:
     """The supremum over all distances of the standard error of one frequency; at infinity it is 1/√2 or 1."""
-    only_for("An exact error", kernel, isinstance(kernel, Stationary), "a stationary kernel")
+    if not isinstance(kernel, Stationary):
+        only_for("An exact error", kernel, "a stationary kernel")
     profile = type(kernel)(**(kernel.get_params() | {"lengthscale": 1.0}))
 
     def error(log_distance: Any) -> Any:

@@ -3,6 +3,8 @@
 Each takes what its page computed, draws it in the style of ``plotting`` and returns what it drew on.
 """
 
+from typing import Any
+
 import numpy as np
 
 from companion.plotting import PALETTE, SERIES, SINGLE, WIDE, Axes, Figure, plt
@@ -118,7 +120,7 @@ def against_the_best(panels: dict[str, tuple]) -> Figure:
         ax.loglog(np.arange(1, len(best) + 1), best, "--", color=PALETTE["rust"], label="best of rank $D$")
         ax.set(title=title, xlabel="$D$", xlim=(1, 1.3 * D[-1]), ylim=(1e-6, 2))
     axes[0].set_ylabel("relative error of $K$")
-    fig.get_layout_engine().set(wspace=0.06)
+    fig.set_layout_engine("constrained", wspace=0.06)
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
 
@@ -192,7 +194,7 @@ def against_distance(
     for (label, (estimates, kernel, error)), colour, marker in zip(series.items(), ("blue", "rust"), "o^", strict=True):
         ax.fill_between(r, kernel - 2 * error, kernel + 2 * error, color=PALETTE[colour], alpha=0.18, linewidth=0)
         ax.plot(r, kernel, color=PALETTE[colour], linewidth=1.2)
-        style = {"s": 9, "linewidths": 0, "label": label}
+        style: dict[str, Any] = {"s": 9, "linewidths": 0, "label": label}
         ax.scatter(distances, estimates, color=PALETTE[colour], marker=marker, **style)
     ax.set(xlabel=r"distance $r$", ylabel="estimate", xlim=(0, r[-1]))
     ax.legend(markerscale=2)

@@ -3,6 +3,8 @@
 Each takes what its page computed, draws it in the style of ``plotting`` and returns what it drew on.
 """
 
+from typing import Any
+
 import numpy as np
 
 from companion import plotting
@@ -52,9 +54,9 @@ def spread(s: np.ndarray, densities: dict[str, np.ndarray], curve: np.ndarray, m
         ax.fill_between(s, 0.4 * p / top, color=PALETTE[colour], alpha=0.15, linewidth=0)
         ax.plot(s, 0.4 * p / top, style, color=PALETTE[colour], label=f"{name}: law of $s$")
         ax.axhline(means[name], linestyle=style, color=PALETTE[colour], linewidth=1.0)
-        where = {"xycoords": ("axes fraction", "data"), "ha": "right", "color": PALETTE[colour]}
-        side = {"va": "bottom", "xytext": (0, 1)} if colour == "blue" else {"va": "top", "xytext": (0, -3)}
-        ax.annotate(f"mean, {name}", (1, means[name]), textcoords="offset points", **side, **where)
+        where: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "right", "color": PALETTE[colour]}
+        where |= {"va": "bottom", "xytext": (0, 1)} if colour == "blue" else {"va": "top", "xytext": (0, -3)}
+        ax.annotate(f"mean, {name}", (1, means[name]), textcoords="offset points", **where)
     ax.plot(s, curve, color=PALETTE["ink"], label="$j_d(z\\sqrt{s})$")
     ax.set(xlabel=r"$s = \|\omega_1 + \omega_2\|^2$", ylim=(min(0, curve.min()), 1.02), xlim=(s[0], s[-1]))
     ax.legend()

@@ -4,6 +4,7 @@ Each takes what its page computed, draws it in the style of ``plotting`` and ret
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def three_views(X: np.ndarray, labels: np.ndarray, K: np.ndarray, Phi: np.ndarra
     right.set(title="points from the matrix", xlabel=r"$\phi_1$", ylabel=r"$\phi_2$")
     left.set_aspect("equal", adjustable="datalim")
     right.set_aspect("equal", adjustable="datalim")
-    fig.get_layout_engine().set(wspace=0.08)
+    fig.set_layout_engine("constrained", wspace=0.08)
     return fig
 
 
@@ -144,8 +145,8 @@ def hinge_and_line(C: float, alpha: float) -> Axes:
     for at, text, beside in ((-1.25, r"$\alpha\,\max(0, -u)$", "left"), (1.25, r"$(C - \alpha)\,\max(0, u)$", "right")):
         top = C * max(0, at)
         ax.plot([at, at], [alpha * at, top], color=PALETTE["rust"], linewidth=2.5, solid_capstyle="butt")
-        place = {"xytext": (-3 if at < 0 else -12, 5), "textcoords": "offset points", "ha": beside, "va": "bottom"}
-        ax.annotate(text, (at, top), color=PALETTE["rust"], **place)
+        place: dict[str, Any] = {"xytext": (-3 if at < 0 else -12, 5), "ha": beside, "va": "bottom"}
+        ax.annotate(text, (at, top), color=PALETTE["rust"], textcoords="offset points", **place)
     end = u[-1] + 0.05
     ax.annotate(r"$C\,\max(0, u)$", (end, C * u[-1]), va="center", annotation_clip=False)
     ax.annotate(r"$\alpha u$", (end, alpha * u[-1]), va="center", color=PALETTE["blue"], annotation_clip=False)
@@ -329,11 +330,11 @@ def machine(X: np.ndarray, y: np.ndarray, alpha: np.ndarray, C: float, decision:
             ((y == value) & (alpha == 0), 7, 0.25, None),
             ((y == value) & (alpha > 0), 15, 1.0, f"support vectors, class {name}"),
         ):
-            style = {"color": PALETTE[colour], "marker": marker, "linewidths": 0, "alpha": opacity}
-            ax.scatter(*X[chosen].T, s=size, label=label, **style)
+            style: dict[str, Any] = {"color": PALETTE[colour], "marker": marker, "linewidths": 0, "alpha": opacity}
+            ax.scatter(X[chosen, 0], X[chosen, 1], s=size, label=label, **style)
     free = (alpha > 0) & (alpha < C)
-    ax.scatter(*X[free].T, s=70, facecolors="none", edgecolors=PALETTE["ink"], linewidths=1.1, label="free")
-    lines = {"levels": [-1, 0, 1], "linestyles": ["--", "-", "-."], "linewidths": [1.2, 1.8, 1.2]}
+    ax.scatter(X[free, 0], X[free, 1], s=70, facecolors="none", edgecolors=PALETTE["ink"], linewidths=1.1, label="free")
+    lines: dict[str, Any] = {"levels": [-1, 0, 1], "linestyles": ["--", "-", "-."], "linewidths": [1.2, 1.8, 1.2]}
     ax.contour(first, second, heights, colors=PALETTE["ink"], **lines)
     ax.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
     fig.legend(loc="outside upper center", ncols=3)

@@ -45,7 +45,7 @@ _HALTON_AXES = 2000
 _ANY = "use 'iid', 'sobol' or 'halton'"
 _ISOTROPIC = f"kernels whose spectrum is isotropic ({_ANY} for one that is a product of laws per feature)"
 _GAUSSIAN = f"the Gaussian kernel ('orthogonal' and 'fastfood' take every isotropic one; for any, {_ANY})"
-_ADVICE = {
+_ADVICE: dict[type, str] = {
     Sum: "Draw for each term and put their features side by side.",
     Product: "numpy.asarray(W1) + numpy.asarray(W2), drawn for its factors with different seeds, has its spectrum; the "
     "features of c * k are sqrt(c) times those of k.",
@@ -299,7 +299,7 @@ def orthogonal(kernel: Kernel, n_frequencies: int, dim: int, rng: Seed = None) -
     """
     kernel, m, d, rng = _checked("orthogonal", kernel, n_frequencies, dim, rng, isotropic=True)
     directions = _orthonormal_blocks(rng, m, d)
-    spectrum = kernel._spectrum()
+    spectrum = kernel._mixture()
     radii = spectrum.radius(uniform(rng, (m, spectrum.radius_uniforms)), d)
     return _for_lengthscale(kernel, "orthogonal", radii[:, None] * directions)
 
@@ -330,7 +330,7 @@ def orthogonal_coupled(kernel: Kernel, n_frequencies: int, dim: int, rng: Seed =
     """
     kernel, m, d, rng = _checked("orthogonal_coupled", kernel, n_frequencies, dim, rng, isotropic=True)
     directions = _orthonormal_blocks(rng, m, d)
-    spectrum = kernel._spectrum()
+    spectrum = kernel._mixture()
     U = uniform(rng, (m, spectrum.radius_uniforms))
     second = np.flatnonzero(np.arange(m) % d % 2)  # rows 1, 3, 5, ... of each block
     U[second] = 1 - U[second - 1]
@@ -362,7 +362,7 @@ def orthogonal_stratified(kernel: Kernel, n_frequencies: int, dim: int, rng: See
     """
     kernel, m, d, rng = _checked("orthogonal_stratified", kernel, n_frequencies, dim, rng, isotropic=True)
     directions = _orthonormal_blocks(rng, m, d)
-    spectrum = kernel._spectrum()
+    spectrum = kernel._mixture()
     strata = np.tile(np.arange(m)[:, None], (1, spectrum.radius_uniforms))
     U = (rng.permuted(strata, axis=0) + uniform(rng, strata.shape)) / m
     radii = spectrum.radius(_inside(U), d)
@@ -426,7 +426,7 @@ def fastfood(kernel: Kernel, n_frequencies: int, dim: int, rng: Seed = None) -> 
     (5, 3)
     """
     kernel, m, d, rng = _checked("fastfood", kernel, n_frequencies, dim, rng, isotropic=True)
-    spectrum, (n_blocks, p) = kernel._spectrum(), _blocks(m, d)
+    spectrum, (n_blocks, p) = kernel._mixture(), _blocks(m, d)
     signs = rng.choice([-1.0, 1.0], size=(n_blocks, p))
     order = rng.permuted(np.tile(np.arange(p), (n_blocks, 1)), axis=1)
     g = rng.standard_normal((n_blocks, p))
@@ -570,7 +570,7 @@ def gauss_hermite(kernel: Kernel, n_frequencies: int, dim: int, rng: Seed = None
         dropped = 1.0 - np.sum(_heaviest_half(q, d)[1][:m])
         if dropped <= 1e-3:
             losses[q] = max(dropped, 0.0) + math.exp(math.lgamma(q + 1) - math.lgamma(2 * q + 1) + 2 * q * math.log(3))
-    nodes, weights = _heaviest_half(min(losses, key=losses.get), d)
+    nodes, weights = _heaviest_half(min(losses, key=lambda q: losses[q]), d)
     return _for_lengthscale(kernel, "gauss_hermite", nodes[:m], False, weights[:m] / np.sum(weights[:m]))
 
 
@@ -600,8 +600,10 @@ def _checked(
 ) -> tuple[Stationary, int, int, np.random.Generator]:
     """The arguments of a scheme, or the reason why it cannot draw."""
     kernel = _stationary(kernel)
-    only_for(f"scheme={scheme!r}", kernel, isinstance(kernel, Gaussian) or not gaussian, _GAUSSIAN)
-    only_for(f"scheme={scheme!r}", kernel, kernel.isotropic or not isotropic, _ISOTROPIC)
+    if gaussian and not isinstance(kernel, Gaussian):
+        only_for(f"scheme={scheme!r}", kernel, _GAUSSIAN)
+    if isotropic and not kernel.isotropic:
+        only_for(f"scheme={scheme!r}", kernel, _ISOTROPIC)
     _checks.integer("n_frequencies", n, minimum=1)
     _checks.integer("dim", dim, minimum=1)
     _checks.fits_memory("W", (n, dim), 8, _arrays.memory(np.empty(0)), "Draw fewer frequencies.")

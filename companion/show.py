@@ -44,7 +44,7 @@ def markdown(function: Callable) -> str:
     text = inspect.cleandoc("\n" + inspect.getsource(function))
     node = ast.parse(text).body[0]
     lines = text.splitlines()
-    if ast.get_docstring(node) is not None:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
         first = node.body[0]
         del lines[first.lineno - 1 : first.end_lineno]
     return f"{FENCE}python\n" + "\n".join(lines) + f"\n{FENCE}"

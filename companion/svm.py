@@ -482,7 +482,7 @@ def _certify_psd(K: np.ndarray, tolerance: float) -> None:
     square_of_norm = 0.0  # of R, by Frobenius; every block row up to the diagonal counts twice
     for i in range(0, len(K), _ROWS):
         j = min(i + _ROWS, len(K))
-        square_of_norm += 2 * np.linalg.norm(K[i:j, :j] - L[i:j] @ L[:j].T) ** 2
+        square_of_norm += 2 * float(np.linalg.norm(K[i:j, :j] - L[i:j] @ L[:j].T)) ** 2
     if not square_of_norm <= tolerance**2:
         _require_psd(K, tolerance)
 

@@ -263,3 +263,9 @@ def test_the_count_of_code_lines_leaves_out_docstrings_comments_and_blanks(tmp_p
 def test_ruff_has_no_complaint(command):
     run = subprocess.run([sys.executable, "-m", "ruff", *command, "."], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_mypy_has_no_complaint():
+    pytest.importorskip("mypy", reason="mypy comes with the extra 'test'")
+    run = subprocess.run([sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0 and run.stdout.startswith("Success"), run.stdout + run.stderr
