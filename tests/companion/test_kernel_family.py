@@ -48,17 +48,14 @@ each = pytest.mark.parametrize(("make", "reference", "shape"), STATIONARY.values
 SMOOTH = {k: v for k, v in STATIONARY.items() if k not in ("matern-0.3", "matern-3")}  # without SciPy's Bessel function
 each_smooth = pytest.mark.parametrize(("make", "reference", "shape"), SMOOTH.values(), ids=SMOOTH.keys())
 FAMILY = [make(**shape) for make, _, shape in STATIONARY.values()] + [Matern(math.inf), Gaussian()]
-LENGTHSCALES = [0.7, [0.5, 1.0, 4.0]]
 
 
 @each
-@pytest.mark.parametrize("lengthscale", LENGTHSCALES, ids=str)
-def test_equals_its_formula_on_every_backend(make, reference, shape, lengthscale, xp, dtype, close):
+def test_equals_its_formula_on_every_backend(make, reference, shape, xp, dtype, close):
     X, Y = draw(21, 3).astype(dtype), draw(13, 3, seed=1).astype(dtype)
     Y[0] = X[0]
-    scale = np.asarray(lengthscale, dtype).astype(float)
-    A, B = X.astype(float) / scale, Y.astype(float) / scale
-    kernel = make(**shape, lengthscale=lengthscale)
+    scale = np.array([0.5, 1.0, 4.0])
+    A, B, kernel = X.astype(float) / scale, Y.astype(float) / scale, make(**shape, lengthscale=scale)
     for got, expected in (
         (kernel(xp(X), xp(Y)), reference(A, B, **shape, lengthscale=1.0)),
         (kernel(xp(X)), reference(A, A, **shape, lengthscale=1.0)),
@@ -170,7 +167,7 @@ def test_special_cases_are_each_other(X):
 
 
 @pytest.mark.parametrize("kernel", FAMILY, ids=repr)
-@settings(max_examples=12)
+@settings(max_examples=10)
 @given(X=cloud())
 def test_is_psd_to_rounding_with_unit_diagonal_and_entries_in_0_1(kernel, dtype, X):
     K = kernel(X.astype(dtype))
@@ -202,7 +199,7 @@ def rounding_of_the_product(kernel, X):
 
 
 @pytest.mark.parametrize("kernel", FAMILY, ids=repr)
-@settings(max_examples=17)
+@settings(max_examples=10)
 @given(X=cloud(), shift=st.sampled_from([-1000.0, 1000.0]))
 def test_does_not_see_a_shift(kernel, dtype, X, shift):
     X = X.astype(dtype)
@@ -212,7 +209,7 @@ def test_does_not_see_a_shift(kernel, dtype, X, shift):
 
 
 @each
-@settings(max_examples=17)
+@settings(max_examples=10)
 @given(X=cloud(), unit=st.floats(1e-3, 1e3))
 def test_has_no_units(make, reference, shape, X, unit):
     K = make(**shape, lengthscale=0.7)(X)
