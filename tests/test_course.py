@@ -27,7 +27,9 @@ def test_unknown_command_is_an_error(capsys):
 
 def make(*words):
     """What `make` would run, and its exit code: the Python is one that prints its arguments."""
-    done = subprocess.run(["make", "PYTHON=echo", *words], cwd=course.ROOT, capture_output=True, text=True)
+    outside = {name: value for name, value in os.environ.items() if "MAKE" not in name and name != "MFLAGS"}
+    command = ["make", "PYTHON=echo", *words]
+    done = subprocess.run(command, cwd=course.ROOT, env=outside, capture_output=True, text=True)
     return done.stdout.splitlines(), done.returncode
 
 
