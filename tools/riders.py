@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import nbformat
@@ -104,6 +105,13 @@ def page_of(path: Path) -> Page:
     return Page(path.relative_to(book).with_suffix("").as_posix(), book.parent)
 
 
+@lru_cache(maxsize=1)
+def riders_of(path: Path) -> tuple[Page, list[Trial]]:
+    """The page of a notebook and its trials, read once for all its cells."""
+    page = page_of(path)
+    return page, list(trials(page))
+
+
 class Noise(pytest.Item):
     """The page executed a second time, with noise in the last bits: nothing that is stored may change."""
 
@@ -128,9 +136,9 @@ def pytest_configure(config) -> None:
         yield Noise.from_parent(file, name="noise")
 
     def run_with_riders(cell):
-        page = page_of(cell.path)
+        page, planned = riders_of(cell.path)
         index = next(i for i, other in enumerate(cell.parent.nb.cells) if other is cell.cell)
-        faults = [attempt(cell, trial, page) for trial in trials(page) if trial.index == index]
+        faults = [attempt(cell, trial, page) for trial in planned if trial.index == index]
         runtest(cell)
         faults += notebooks.changed_pictures(cell.cell, nbformat.NotebookNode(outputs=cell.test_outputs or []))
         if faults := [fault for fault in faults if fault]:
