@@ -146,9 +146,15 @@ def test_lab_typesets_theorems_and_mathematics_and_folds_solutions(lab, chromium
     tab.wait_for_selector(".jp-MarkdownCell .katex, .jp-MarkdownCell mjx-container", timeout=60_000)
     tab.wait_for_selector(".jp-MarkdownCell >> text=Theorem", timeout=60_000)
     tab.evaluate(SCROLL, "{dropdown} Solution")
-    solution = tab.locator(".jp-MarkdownCell details", has_text="Solution").last
+    solution = tab.locator(".jp-Notebook-cell.jp-mod-active details")  # one cell, whatever Lab renders meanwhile
+    formula = solution.locator(".katex").first
     solution.wait_for(timeout=60_000)
-    assert not solution.locator(".katex").first.is_visible()
-    solution.locator("summary").click()
-    solution.locator(".katex").first.wait_for(state="visible")
+    assert not formula.is_visible()
+    for _ in range(60):  # a cell that is rendered once more is folded again
+        if formula.is_visible():
+            break
+        if solution.get_attribute("open") is None:
+            solution.locator("summary").click()
+        tab.wait_for_timeout(500)
+    assert formula.is_visible()
     tab.close()
