@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from companion import _checks
-from companion._arrays import Seed, generator
+from companion._core import checks
+from companion._core.arrays import Seed, generator
 
 
 def moons(n: int, *, noise: float = 0.3, rng: Seed = None) -> tuple[np.ndarray, np.ndarray]:
@@ -129,5 +129,5 @@ def halves(n: int) -> np.ndarray:
 
 
 def _check(n: int, noise: float) -> None:
-    _checks.integer("n", n, minimum=2)
-    _checks.positive("noise", np.asarray(noise), allow_zero=True, why="It is a standard deviation.")
+    checks.integer("n", n, minimum=2)
+    checks.positive("noise", np.asarray(noise), allow_zero=True, why="It is a standard deviation.")

@@ -14,10 +14,14 @@ so that the F_s, less than 1/3 in size when squashed, only break ties: the score
 (Schölkopf & Smola 2002, "Learning with Kernels", section 4.2).
 
 >>> from companion.datasets import moons
+>>> from sklearn.linear_model import RidgeClassifier
+>>> from sklearn.pipeline import make_pipeline
 >>> X, y = moons(200, rng=0)
->>> model = DualSVC(C=10.0).fit(X, y)
->>> model.converged_, round(model.score(X, y), 2) > 0.85
-(True, True)
+>>> linear = make_pipeline(RandomFeatures(Gaussian(0.5), random_state=0), RidgeClassifier())
+>>> [model.fit(X, y).score(X, y) > 0.85 for model in (DualSVC(C=10.0), linear)]
+[True, True]
+>>> KernelRidge(penalty=1e-6, kernel=Gaussian()).fit([[0.0], [2.0]], [1.0, 3.0]).predict([[0.0], [2.0]]).round(3)
+array([1., 3.])
 """
 
 import warnings
@@ -26,20 +30,16 @@ from typing import Any, Self
 
 import numpy as np
 
-from companion import _arrays, _checks, _refusals, features, frequencies, svm
-from companion._gram import only_for
+from companion import features, frequencies
+from companion._core import arrays, checks
 from companion.kernels import Gaussian, Kernel, Stationary
+from companion.kernels.base import only_for
+from companion.svm import DualSolution, solve_ridge
+from companion.svm.dual import limits_of, not_converged, solve_convex
+from companion.svm.psd import convex, read_matrix
 
-with _checks.needs(__name__, "scikit-learn", extra="sklearn"):
-    from sklearn import exceptions
-    from sklearn.base import (
-        BaseEstimator,
-        ClassifierMixin,
-        ClassNamePrefixFeaturesOutMixin,
-        RegressorMixin,
-        TransformerMixin,
-        clone,
-    )
+with checks.needs(__name__, "scikit-learn", extra="sklearn"):
+    from sklearn import base, exceptions
     from sklearn.utils import Tags
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_is_fitted, validate_data
@@ -47,11 +47,11 @@ with _checks.needs(__name__, "scikit-learn", extra="sklearn"):
 __all__ = ["ConvergenceWarning", "DualSVC", "KernelRidge", "RandomFeatures"]
 
 
-class ConvergenceWarning(svm.ConvergenceWarning, exceptions.ConvergenceWarning):
+class ConvergenceWarning(checks.ConvergenceWarning, exceptions.ConvergenceWarning):
     """The warning of ``svm``, and scikit-learn's: a filter for either finds it."""
 
 
-class _WithKernel(BaseEstimator):
+class _WithKernel(base.BaseEstimator):
     """What the estimators share: reading data, the default kernel, and the kernel between new samples and kept ones."""
 
     kernel: Any
@@ -68,26 +68,25 @@ class _WithKernel(BaseEstimator):
     def _read(self, X: Any, **others: Any) -> Any:
         """X as checked floating-point numbers (and y, if it is among the others), as scikit-learn's rules demand."""
         for name, value in (("X", X), ("y", others.get("y"))):
-            _arrays.require_host(name, value)
+            arrays.require_host(name, value)
         checked = validate_data(self, X, dtype="numeric", **others)
         X, *y = checked if "y" in others else (checked,)
-        X, dtype = _arrays.host_data("X", X)
-        if self._is_precomputed():
-            _refusals.half_precision("X", dtype)
+        X = read_matrix("X", X) if self._is_precomputed() else arrays.read_on_host("X", X)[0]
         return (X, *y) if y else X
 
     def _gram_of(self, X: np.ndarray) -> np.ndarray:
         """K between the training samples; sets ``kernel_``."""
-        known = self.kernel is None or isinstance(self.kernel, Kernel) or self._is_precomputed()
-        _refusals.kernel("kernel", self.kernel, known)
         if self._is_precomputed():
             self.kernel_ = "precomputed"
             return X
+        if not isinstance(self.kernel, Kernel | None):
+            fix = "For example companion.kernels.Gaussian(lengthscale=2.0)."
+            checks.fail("kernel", "a kernel object, 'precomputed' or None", repr(self.kernel), fix, TypeError)
         self.kernel_ = self._kernel_or_default(X)
         return self.kernel_(X)
 
     def _kernel_or_default(self, X: np.ndarray) -> Kernel:
-        return Gaussian(_lengthscale(X)) if self.kernel is None else clone(self.kernel)
+        return Gaussian(_lengthscale(X)) if self.kernel is None else base.clone(self.kernel)
 
     def _keep(self, X: np.ndarray, kept: np.ndarray | slice) -> np.ndarray | None:
         """The training samples that predictions need; a precomputed kernel needs their indices only."""
@@ -99,7 +98,7 @@ class _WithKernel(BaseEstimator):
         return X[:, kept] if samples is None else self.kernel_(X, samples)
 
 
-class DualSVC(ClassifierMixin, _WithKernel):
+class DualSVC(base.ClassifierMixin, _WithKernel):
     """The support vector machine through its dual, for two or more classes, with a certificate for each pair.
 
     Parameters
@@ -107,10 +106,10 @@ class DualSVC(ClassifierMixin, _WithKernel):
     C : float
         The regularisation parameter, positive: the weight of the slacks; ``inf`` is the hard margin.
     kernel : Kernel, "precomputed" or None
-        A kernel object such as ``companion.kernels.Gaussian(2.0)``, whose parameters are then searched as
-        ``kernel__lengthscale``; "precomputed": X is the kernel matrix, between the training samples to fit and between
-        new and training samples to predict; None: the Gaussian with lengthscale √(d·var(X)/2), which is
-        scikit-learn's ``gamma="scale"``, 1/(d·var(X)) (gamma = 1 if X is constant), with the variance of all entries.
+        A kernel object such as ``Gaussian(2.0)``, whose parameters are then searched as ``kernel__lengthscale``;
+        "precomputed": X is the kernel matrix, between the training samples to fit and between new and training samples
+        to predict; None: the Gaussian with lengthscale √(d·var(X)/2), with the variance of all entries, which is
+        scikit-learn's ``gamma="scale"``, 1/(d·var(X)) (gamma = 1 if X is constant).
     tol : float
         The relative duality gap to reach in every pair.
     max_iter : int
@@ -120,8 +119,6 @@ class DualSVC(ClassifierMixin, _WithKernel):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
-    n_features_in_ : int
-        Columns of X; ``feature_names_in_`` holds their names if X was a data frame.
     kernel_ : Kernel or "precomputed"
         The kernel that was used.
     support_ : ndarray of shape (n_SV,)
@@ -139,12 +136,6 @@ class DualSVC(ClassifierMixin, _WithKernel):
     Notes
     -----
     Page: ``kernels/support-vector-machine``.
-
-    Examples
-    --------
-    >>> model = DualSVC(kernel=Gaussian(2.0)).fit([[0.0], [1.0], [5.0], [6.0]], ["near", "near", "far", "far"])
-    >>> model.predict([[2.0], [7.0]])
-    array(['near', 'far'], dtype='<U4')
     """
 
     def __init__(self, C: float = 1.0, kernel: Any = None, tol: float = 1e-6, max_iter: int = 1_000_000) -> None:
@@ -166,33 +157,35 @@ class DualSVC(ClassifierMixin, _WithKernel):
         Returns
         -------
         DualSVC
-            This estimator.
 
         Raises
         ------
-        TypeError, ValueError
-            If X is no finite dense real matrix, y has one class only or no classes, or a parameter is out of range.
-        NotPSDError
-            If the kernel matrix has a negative eigenvalue.
+        TypeError, ValueError, NotPSDError
+            As ``svm.solve_dual``, or if y has one class only or no classes.
 
         Warns
         -----
         ConvergenceWarning
             If a pair of classes stays above ``tol``; it names the worst.
         """
-        svm._check_parameters(self.C, self.tol, self.max_iter)
+        limits = limits_of(self.C, self.tol, self.max_iter)
         X, y = self._read(X, y=y)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
-        _refusals.classes("y", self.classes_)
-        K = self._gram_of(X)
-        K = svm._kernel_matrix(K, K.dtype)
+        if len(self.classes_) < 2:
+            got = f"one class, {self.classes_.tolist()[0]!r}"
+            checks.fail("y", "of two or more classes", got, "Check how the samples were selected.")
+        K = convex(self._gram_of(X))
         pairs = list(combinations(range(len(self.classes_)), 2))
-        members = [np.flatnonzero((codes == r) | (codes == s)) for r, s in pairs]
-        signs = [np.where(codes[some] == s, 1.0, -1.0) for some, (_, s) in zip(members, pairs, strict=True)]
-        solutions = [self._solve(K, some, sign) for some, sign in zip(members, signs, strict=True)]
-        self._keep_solutions(X, solutions, members, signs)
-        self._warn_unless_converged(pairs)
+        signs = np.array([1.0 * (codes == s) - (codes == r) for r, s in pairs])  # (n_pairs, n), 0 for other classes
+        solutions = [_solve_pair(K, sign, limits) for sign in signs]
+        self._keep_solutions(X, signs, solutions)
+        if not self.converged_:
+            worst = int(self.gap_.argmax())
+            first, second = self.classes_[list(pairs[worst])].tolist()
+            message = f"{np.sum(self.gap_ > self.tol)} of {len(pairs)} pairs of classes did not converge, worst "
+            message += f"{first!r} against {second!r}. {not_converged(solutions[worst], *limits)}"
+            warnings.warn(message, ConvergenceWarning, stacklevel=2)
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
@@ -201,7 +194,6 @@ class DualSVC(ClassifierMixin, _WithKernel):
         Parameters
         ----------
         X : array of shape (n, d), or (n, n_train) for a precomputed kernel
-            Samples.
 
         Returns
         -------
@@ -214,51 +206,50 @@ class DualSVC(ClassifierMixin, _WithKernel):
         return scores[:, 0] if len(self.classes_) == 2 else _one_against_one(scores, len(self.classes_))
 
     def predict(self, X: Any) -> np.ndarray:
-        """The labels of new samples.
+        """The class of the largest score; of two, the later one where f(x) > 0.
 
         Parameters
         ----------
         X : array of shape (n, d), or (n, n_train) for a precomputed kernel
-            Samples.
 
         Returns
         -------
         ndarray of shape (n,)
-            The class of the largest score; the later class where f(x) > 0, if there are two.
         """
         scores = self.decision_function(X)
         return self.classes_[scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(int)]
 
-    def _solve(self, K: np.ndarray, members: np.ndarray, sign: np.ndarray) -> svm.DualSolution:
-        block = K if len(members) == len(K) else K[np.ix_(members, members)]
-        return svm._smo(block, sign, float(self.C), float(self.tol), int(self.max_iter))
-
-    def _keep_solutions(self, X: np.ndarray, solutions: list, members: list, signs: list) -> None:
-        coef = np.zeros((len(solutions), len(X)))
-        for row, solution, some, sign in zip(coef, solutions, members, signs, strict=True):
-            row[some] = solution.alpha * sign
-        self.support_ = np.flatnonzero(coef.any(axis=0))
+    def _keep_solutions(self, X: np.ndarray, signs: np.ndarray, solutions: list[DualSolution]) -> None:
+        for row, solution in zip(signs, solutions, strict=True):
+            row[row != 0] *= solution.alpha
+        self.support_ = np.flatnonzero(signs.any(axis=0))
         self.support_vectors_ = self._keep(X, self.support_)
-        self.dual_coef_ = coef[:, self.support_]
+        self.dual_coef_ = signs[:, self.support_]
         self.intercept_ = np.array([solution.intercept for solution in solutions])
         self.gap_ = np.array([solution.gap for solution in solutions])
         self.n_iter_ = np.array([solution.n_iter for solution in solutions])
         self.converged_ = all(solution.converged for solution in solutions)
 
-    def _warn_unless_converged(self, pairs: list[tuple[int, int]]) -> None:
-        if self.converged_:
-            return
-        worst = int(self.gap_.argmax())
-        first, second = (self.classes_.tolist()[c] for c in pairs[worst])
-        count = int(np.sum(self.gap_ > self.tol))
-        reason = _refusals.not_converged(self.gap_[worst], self.tol, self.n_iter_[worst], self.max_iter, self.C)
-        message = (
-            f"{count} of {len(pairs)} pairs of classes did not converge, worst {first!r} against {second!r}. {reason}"
-        )
-        warnings.warn(message, ConvergenceWarning, stacklevel=3)
+
+def _solve_pair(K: np.ndarray, sign: np.ndarray, limits: tuple[float, float, int]) -> DualSolution:
+    """The machine of the samples whose sign is not 0."""
+    members = np.flatnonzero(sign)
+    block = K if len(members) == len(K) else K[np.ix_(members, members)]
+    return solve_convex(block, sign[members], *limits)
 
 
-class KernelRidge(RegressorMixin, _WithKernel):
+def _one_against_one(scores: np.ndarray, n_classes: int) -> np.ndarray:
+    """Votes and squashed sums of scores: a column for each class, from one for each pair."""
+    votes, sums = np.zeros((2, len(scores), n_classes))
+    for score, (r, s) in zip(scores.T, combinations(range(n_classes), 2), strict=True):
+        votes[:, s] += score > 0
+        votes[:, r] += score <= 0
+        sums[:, s] += score
+        sums[:, r] -= score
+    return votes + sums / (3 * (np.abs(sums) + 1))
+
+
+class KernelRidge(base.RegressorMixin, _WithKernel):
     """Kernel ridge regression, for one output or several.
 
     Parameters
@@ -270,10 +261,8 @@ class KernelRidge(RegressorMixin, _WithKernel):
 
     Attributes
     ----------
-    n_features_in_ : int
-        Columns of X; ``feature_names_in_`` holds their names if X was a data frame.
     kernel_ : Kernel or "precomputed"
-        The kernel that was used.
+        As for ``DualSVC``.
     dual_coef_ : ndarray of shape (n,) or (n, n_outputs)
         The coefficients a, in the dtype of the kernel matrix.
     X_fit_ : ndarray of shape (n, d), or None
@@ -284,11 +273,6 @@ class KernelRidge(RegressorMixin, _WithKernel):
     Notes
     -----
     Page: ``kernels/kernel-trick``.
-
-    Examples
-    --------
-    >>> KernelRidge(penalty=1e-6, kernel=Gaussian()).fit([[0.0], [2.0]], [1.0, 3.0]).predict([[0.0], [2.0]]).round(3)
-    array([1., 3.])
     """
 
     def __init__(self, penalty: float = 1.0, kernel: Any = None) -> None:
@@ -306,59 +290,51 @@ class KernelRidge(RegressorMixin, _WithKernel):
         Parameters
         ----------
         X : array of shape (n, d), or (n, n) for a precomputed kernel
-            Samples: a NumPy array, a list of lists or a data frame.
         y : array of shape (n,) or (n, n_outputs)
-            Targets.
 
         Returns
         -------
         KernelRidge
-            This estimator.
 
         Raises
         ------
-        TypeError, ValueError
-            If X or y is no finite dense real array, or ``penalty`` is negative.
-        NotPSDError
-            If the kernel matrix has a negative eigenvalue, or no unique solution exists.
+        TypeError, ValueError, NotPSDError
+            As ``svm.solve_ridge``.
 
         Warns
         -----
         NumericalWarning
-            If the residual of the system is not small.
+            Likewise.
         """
         X, y = self._read(X, y=y, multi_output=True, y_numeric=True)
-        solution = svm.solve_ridge(self._gram_of(X), y, penalty=self.penalty)
+        solution = solve_ridge(self._gram_of(X), y, penalty=self.penalty)
         self.dual_coef_, self.residual_ = solution.coef, solution.residual
         self.X_fit_ = self._keep(X, slice(None))
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """The values of the fitted function.
+        """The values f(x) = Σ_i a_i k(x, x_i).
 
         Parameters
         ----------
         X : array of shape (n, d), or (n, n_train) for a precomputed kernel
-            Samples.
 
         Returns
         -------
         ndarray of shape (n,) or (n, n_outputs)
-            f(x) = Σ_i a_i k(x, x_i).
         """
         check_is_fitted(self)
         return self._gram(X, self.X_fit_, slice(None)) @ self.dual_coef_
 
 
-class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _WithKernel):
+class RandomFeatures(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin, _WithKernel):
     """Random features of a stationary kernel: linear methods on them are kernel methods at the cost of n × D.
 
     Parameters
     ----------
     kernel : Kernel or None
-        A stationary kernel such as ``companion.kernels.Gaussian(2.0)``, whose parameters are then searched as
-        ``kernel__lengthscale``; None, which has none to search: the Gaussian that ``DualSVC`` takes, scikit-learn's
-        ``gamma="scale"``.
+        A stationary kernel such as ``Gaussian(2.0)``, whose parameters are then searched as ``kernel__lengthscale``;
+        None, which has none to search: the Gaussian that ``DualSVC`` takes.
     n_components : int
         Feature columns D. ``feature_map="fourier"`` has two for each frequency, so an odd number is rounded up; the
         scheme "gauss_hermite", whose grids have sizes of their own, may give fewer.
@@ -372,10 +348,8 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _WithKer
 
     Attributes
     ----------
-    n_features_in_ : int
-        Columns of X; ``feature_names_in_`` holds their names if X was a data frame.
     kernel_ : Kernel
-        The kernel that is estimated.
+        As for ``DualSVC``.
     frequencies_ : Frequencies
         The frequencies, drawn without a look at X but for the default kernel.
     offset_ : ndarray of shape (n_components,), or None
@@ -384,16 +358,6 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _WithKer
     Notes
     -----
     Page: ``random-features/random-fourier-features``.
-
-    Examples
-    --------
-    >>> from sklearn.linear_model import RidgeClassifier
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from companion.datasets import moons
-    >>> X, y = moons(200, rng=0)
-    >>> model = make_pipeline(RandomFeatures(Gaussian(0.5), random_state=0), RidgeClassifier()).fit(X, y)
-    >>> model.score(X, y) > 0.9
-    True
     """
 
     def __init__(
@@ -421,14 +385,11 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _WithKer
         Parameters
         ----------
         X : array of shape (n, d)
-            Samples: a NumPy array, a list of lists or a data frame.
-        y : None
-            Ignored.
+        y : ignored
 
         Returns
         -------
         RandomFeatures
-            This estimator.
 
         Raises
         ------
@@ -437,22 +398,20 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _WithKer
             parameter is out of range.
         """
         fix = "For example companion.kernels.Gaussian(2.0); for a sum of kernels unite their features (FeatureUnion)."
-        if self.kernel is not None and not isinstance(self.kernel, Stationary):
+        if not isinstance(self.kernel, Stationary | None):
             only_for("RandomFeatures", self.kernel, "a stationary kernel or None", fix)
         if not isinstance(self.random_state, np.random.Generator | np.random.RandomState | None):
-            _checks.seed("random_state", self.random_state)
-        _checks.known("feature_map", self.feature_map, list(features.MAPS))
-        _checks.integer("n_components", self.n_components, minimum=1)
+            checks.seed("random_state", self.random_state)
+        checks.known("feature_map", self.feature_map, list(features.MAPS))
+        checks.integer("n_components", self.n_components, minimum=1)
         X = self._read(X)
         self.kernel_ = self._kernel_or_default(X)
-        n_frequencies = -(-self.n_components // features.COLUMNS[self.feature_map])
-        self.frequencies_ = frequencies.draw(
-            self.kernel_, n_frequencies, X.shape[1], scheme=self.scheme, rng=self.random_state
-        )
+        columns = features.COLUMNS[self.feature_map]
+        wanted, seed = -(-self.n_components // columns), self.random_state
+        self.frequencies_ = frequencies.draw(self.kernel_, wanted, X.shape[1], scheme=self.scheme, rng=seed)
         drawn = self.frequencies_.shape[0]
-        offsets = self.feature_map == "fourier_offset"
-        self.offset_ = features.draw_offsets(drawn, rng=self.random_state) if offsets else None
-        self._n_features_out = drawn * features.COLUMNS[self.feature_map]
+        self.offset_ = features.draw_offsets(drawn, rng=seed) if self.feature_map == "fourier_offset" else None
+        self._n_features_out = drawn * columns
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -461,7 +420,6 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _WithKer
         Parameters
         ----------
         X : array of shape (n, d)
-            Samples.
 
         Returns
         -------
@@ -479,14 +437,3 @@ def _lengthscale(X: np.ndarray) -> float:
     size = float(np.abs(X).max()) or 1.0
     deviation = float((X / size).std(dtype=np.float64))
     return size * deviation * (X.shape[1] / 2) ** 0.5 or 0.5**0.5
-
-
-def _one_against_one(scores: np.ndarray, n_classes: int) -> np.ndarray:
-    """Votes and squashed sums of scores: a column for each class, from one for each pair."""
-    votes, sums = np.zeros((2, len(scores), n_classes))
-    for score, (r, s) in zip(scores.T, combinations(range(n_classes), 2), strict=True):
-        votes[:, s] += score > 0
-        votes[:, r] += score <= 0
-        sums[:, s] += score
-        sums[:, r] -= score
-    return votes + sums / (3 * (np.abs(sums) + 1))

@@ -14,16 +14,21 @@ of p and q cancel. By the delta method its standard error is about (Σ_i a_i² (
 >>> draw = lambda rng, n: rng.standard_cauchy((n, 1))
 >>> rejection(target, 1000, sample=draw, proposal_log_density=cauchy, log_bound=0.0, rng=0)
 Rejection(acceptance_rate=0.6553, n_proposed=1526, largest_log_ratio=-0.0006203)
+>>> run = importance(target, 1000, sample=draw, proposal_log_density=cauchy, rng=0)
+>>> run, round(run.estimate(run.draws[:, 0] ** 2).mean, 1)  # E x² = 2
+(Importance(ess=872.7 of 1000, largest_weight=0.0015, log_mean_ratio=-0.418), 1.9)
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from numbers import Real
+from typing import Any, NoReturn
 
 import numpy as np
 
-from companion import _arrays, _checks, _refusals
-from companion._arrays import Seed
+from companion._core import arrays, checks
+from companion._core.arrays import Seed
 
 __all__ = ["Estimate", "Importance", "Rejection", "importance", "importance_reference", "rejection"]
 __all__ += ["rejection_reference"]
@@ -123,18 +128,9 @@ class Importance:
         ------
         TypeError, ValueError
             If values are not finite real numbers, one row per draw, or the result is out of range.
-
-        Examples
-        --------
-        >>> uniform = lambda x: np.zeros(len(x))
-        >>> linear = importance(lambda x: np.log(2 * x[:, 0]), 10_000, sample=lambda rng, n: rng.random((n, 1)),
-        ...                     proposal_log_density=uniform, rng=0)  # the density 2x on [0, 1], of mean 2/3
-        >>> estimate = linear.estimate(linear.draws[:, 0])
-        >>> round(estimate.mean, 2), round(estimate.standard_error, 4)
-        (0.67, 0.0024)
         """
-        values, _ = _arrays.host_data("values", values, ndim=(1, 2))
-        _checks.same_length("values", values.shape, "draws", self.draws.shape)
+        values, _ = arrays.read_on_host("values", values, ndim=(1, 2))
+        checks.same_length("values", values.shape, "draws", self.draws.shape)
         n, weights = len(values), np.exp(self.log_weights)
         with np.errstate(over="ignore", invalid="ignore"):
             mean = weights @ values
@@ -143,40 +139,14 @@ class Importance:
                 terms = (n * np.exp(self.log_mean_ratio) * weights * values.T).T  # (n,) or (n, t)
                 mean, error = terms.mean(axis=0), terms.std(axis=0, ddof=1) / np.sqrt(n)
         if not (np.isfinite(mean).all() and np.isfinite(error).all()):
-            _checks.no_overflow("the estimate", float(np.finfo(float).max), "Scale values, or the densities, down.")
+            checks.no_overflow("the estimate", float(np.finfo(float).max), "Scale values, or the densities, down.")
         return Estimate(float(mean), float(error)) if values.ndim == 1 else Estimate(mean, error)
 
 
 def rejection_reference(
-    log_density: LogDensity,
-    proposal_log_density: LogDensity,
-    log_bound: float,
-    proposals: np.ndarray,
-    uniforms: np.ndarray,
+    log_density: Callable, proposal_log_density: Callable, log_bound: float, proposals: np.ndarray, uniforms: np.ndarray
 ) -> np.ndarray:
-    """Keep proposal i if the i-th uniform number is below p / (M q), straight from the definition.
-
-    Parameters
-    ----------
-    log_density, proposal_log_density : callable
-        log p and log q, from points of shape (n, d) to shape (n,).
-    log_bound : float
-        log M, where p <= M q.
-    proposals : ndarray of shape (n, d)
-        Draws from q.
-    uniforms : ndarray of shape (n,)
-        Uniform draws from [0, 1).
-
-    Returns
-    -------
-    ndarray of shape (kept, d)
-
-    Examples
-    --------
-    >>> points, level = np.array([[1.0], [2.0]]), lambda x: np.log(0.5) * np.ones(len(x))
-    >>> rejection_reference(level, lambda x: np.zeros(len(x)), 0.0, points, np.array([0.4, 0.6]))
-    array([[1.]])
-    """
+    """The proposals x_i with u_i < p(x_i) / (M q(x_i)), straight from the definition."""
     log_ratio = log_density(proposals) - proposal_log_density(proposals)  # (n,)
     return proposals[uniforms < np.exp(log_ratio - log_bound)]
 
@@ -184,28 +154,7 @@ def rejection_reference(
 def importance_reference(
     log_density: LogDensity, proposal_log_density: LogDensity, draws: np.ndarray, values: np.ndarray
 ) -> tuple[float, float, float]:
-    """The self-normalised average, its standard error and the effective sample size, straight from the formulas.
-
-    Parameters
-    ----------
-    log_density, proposal_log_density : callable
-        log p and log q, each up to a constant, from points of shape (n, d) to shape (n,).
-    draws : ndarray of shape (n, d)
-        Draws from q.
-    values : ndarray of shape (n,)
-        What is to be averaged under p, at the draws.
-
-    Returns
-    -------
-    (float, float, float)
-        Σ_i a_i f_i, (Σ_i a_i² (f_i - mean)²)^(1/2) and 1 / Σ_i a_i² with the weights a_i = ρ_i / Σ_j ρ_j.
-
-    Examples
-    --------
-    >>> flat = lambda x: np.zeros(len(x))
-    >>> importance_reference(flat, flat, np.zeros((4, 1)), np.array([1.0, 1.0, 3.0, 3.0]))
-    (2.0, 0.5, 4.0)
-    """
+    """Σ_i a_i f_i, (Σ_i a_i² (f_i - mean)²)^(1/2) and 1 / Σ_i a_i² with the weights a_i = ρ_i / Σ_j ρ_j."""
     ratio = np.exp(log_density(draws) - proposal_log_density(draws))  # (n,)
     weights = ratio / np.sum(ratio)
     mean = np.sum(weights * values)
@@ -223,7 +172,7 @@ def rejection(
     max_proposals: int = 10_000_000,
     rng: Seed = None,
 ) -> Rejection:
-    """Independent draws from a density p, out of proposals from q, if p <= M q everywhere.
+    """Independent draws from a density p, out of proposals from q, where p <= M q everywhere.
 
     Parameters
     ----------
@@ -245,37 +194,30 @@ def rejection(
     Returns
     -------
     Rejection
-        The draws, float64, with the acceptance rate and the number of proposals.
+        The draws, float64, and their diagnostics.
 
     Raises
     ------
     TypeError, ValueError
-        If a proposal has a log ratio above the bound (by more than rounding), ``max_proposals`` are not enough, a
-        callable returns something of a wrong shape or type, NaN or infinity (but log p may be -inf), or a parameter is
-        out of range.
+        If a log ratio exceeds the bound (by more than rounding), ``max_proposals`` are not enough, a callable returns
+        something of a wrong shape or type, NaN or infinity (but log p may be -inf), or a parameter is out of range.
 
     Notes
     -----
     Page: ``random-features/monte-carlo``. Reference: ``rejection_reference``.
-
-    Examples
-    --------
-    >>> half = rejection(lambda x: np.where(x[:, 0] < 0.5, 0.0, -np.inf), 3, sample=lambda rng, n: rng.random((n, 1)),
-    ...                  proposal_log_density=lambda x: np.zeros(len(x)), log_bound=0.0, rng=0)
-    >>> half.draws.max() < 0.5
-    np.True_
     """
-    _checks.integer("n_draws", n_draws, minimum=1)
-    _checks.integer("max_proposals", max_proposals, minimum=1)
-    _refusals.number("log_bound", log_bound)
-    random = _arrays.generator(rng, "mcmc.rejection")
+    checks.integer("n_draws", n_draws, minimum=1)
+    checks.integer("max_proposals", max_proposals, minimum=1)
+    if not isinstance(log_bound, Real) or isinstance(log_bound, bool) or not math.isfinite(log_bound):
+        checks.fail("log_bound", "a finite number", repr(log_bound), "")
+    random = arrays.generator(rng, "mcmc.rejection")
     kept, n_kept, n_proposed, largest = [], 0, 0, -np.inf
     while n_kept < n_draws:
         size = min(max(n_draws, n_proposed), _LARGEST_BATCH, max_proposals - n_proposed)
         if size == 0:
-            _refusals.few_accepted(n_kept, n_draws, n_proposed, largest - log_bound)
+            _give_up(n_proposed, f"{n_kept} of {n_draws}", largest - log_bound)
         points, log_ratio = _proposals(random, size, log_density, sample, proposal_log_density)
-        _refusals.log_bound("log_bound", log_bound, log_ratio, points)
+        _require_bound(log_bound, log_ratio, points)
         accepted = np.flatnonzero(log_ratio - log_bound > -random.standard_exponential(size))[: n_draws - n_kept]
         kept.append(points[accepted])
         n_kept, largest = n_kept + len(accepted), max(largest, float(log_ratio.max()))
@@ -283,28 +225,32 @@ def rejection(
     return Rejection(np.concatenate(kept), n_draws / n_proposed, n_proposed, largest)
 
 
+def _give_up(n_proposed: int, kept: str, slack: float) -> NoReturn:
+    got = f"{n_proposed} proposals, {kept} draws kept, largest log ratio minus log_bound {slack:.3g}"
+    fix = "Lower log_bound, choose a proposal nearer to the density, or use a Markov chain."
+    checks.fail("max_proposals", "enough for n_draws", got, fix)
+
+
+def _require_bound(log_bound: float, log_ratio: np.ndarray, points: np.ndarray) -> None:
+    """Refuse a bound that a log ratio exceeds by more than rounding explains."""
+    if log_ratio.max() > log_bound + 1e-9 + 1e-13 * abs(log_bound):
+        got = f"{log_bound:.6g}, below {log_ratio.max():.6g} at x = {points[np.argmax(log_ratio)]}"
+        fix = "Find the largest ratio, or a proposal with heavier tails: draws under a wrong bound have a wrong law."
+        checks.fail("log_bound", "at least log p - log q everywhere", got, fix)
+
+
 def importance(
-    log_density: LogDensity,
-    n_draws: int,
-    *,
-    sample: Sample,
-    proposal_log_density: LogDensity,
-    rng: Seed = None,
+    log_density: LogDensity, n_draws: int, *, sample: Sample, proposal_log_density: LogDensity, rng: Seed = None
 ) -> Importance:
     """Draws from a proposal q, weighted so that their averages are those of a density p.
 
     Parameters
     ----------
-    log_density : callable
-        log p, up to a constant: maps points of shape (n, d) to shape (n,); -inf outside the support.
+    log_density, sample, rng : as for ``rejection``
     n_draws : int
         At least 2.
-    sample : callable
-        ``sample(rng, n)`` draws n points from q, of shape (n, d), with the generator that it is given.
     proposal_log_density : callable
         log q, up to a constant. q must be positive wherever p is, and its tails no lighter than those of p.
-    rng : int, numpy.random.Generator or None
-        Seed of the draws.
 
     Returns
     -------
@@ -314,27 +260,19 @@ def importance(
     Raises
     ------
     TypeError, ValueError
-        If every draw has density zero, a callable returns something of a wrong shape or type, NaN or infinity (but
-        log p may be -inf), or n_draws is out of range.
+        As ``rejection`` for what callables return, or if every draw has density zero, or n_draws is out of range.
 
     Notes
     -----
     Page: ``random-features/monte-carlo``. Reference: ``importance_reference``.
-
-    Examples
-    --------
-    >>> log_normal = lambda x, scale: -(x[:, 0] ** 2) / (2 * scale**2)
-    >>> wide = lambda rng, n: 2 * rng.standard_normal((n, 1))
-    >>> importance(lambda x: log_normal(x, 1.0), 10_000, sample=wide,
-    ...            proposal_log_density=lambda x: log_normal(x, 2.0), rng=0)
-    Importance(ess=6633 of 10000, largest_weight=0.0002, log_mean_ratio=-0.686)
     """
-    _checks.integer("n_draws", n_draws, minimum=2)
-    random = _arrays.generator(rng, "mcmc.importance")
+    checks.integer("n_draws", n_draws, minimum=2)
+    random = arrays.generator(rng, "mcmc.importance")
     points, log_ratio = _proposals(random, n_draws, log_density, sample, proposal_log_density)
     largest = float(log_ratio.max())
     if largest == -np.inf:
-        _refusals.no_weight("log_density(x)", n_draws)
+        fix = "The proposal misses the support of the density."
+        checks.fail("log_density(x)", "above -inf for some draw", f"-inf for all {n_draws}", fix)
     log_sum = largest + float(np.log(np.sum(np.exp(log_ratio - largest))))
     log_weights = log_ratio - log_sum
     ess = float(1 / np.sum(np.exp(2 * log_weights)))
@@ -345,17 +283,25 @@ def _proposals(
     random: np.random.Generator, n: int, log_density: LogDensity, sample: Sample, proposal_log_density: LogDensity
 ) -> tuple[np.ndarray, np.ndarray]:
     """n points from the proposal and their log p - log q, both checked."""
-    points, _ = _arrays.host_data("sample(rng, n)", sample(random, n))
+    points, _ = arrays.read_on_host("sample(rng, n)", sample(random, n))
     points = points.astype(np.float64, copy=False)
-    _refusals.n_rows("sample(rng, n)", points.shape, n)
+    if len(points) != n:
+        checks.fail("sample(rng, n)", f"of shape (n, d), here with n = {n}", f"shape {points.shape}", "")
     log_p = _log_values("log_density(x)", log_density(points), points)
     log_q = _log_values("proposal_log_density(x)", proposal_log_density(points), points)
-    _checks.finite("proposal_log_density(x), where sample drew x,", np.isfinite(log_q))
+    checks.finite("proposal_log_density(x), where sample drew x,", np.isfinite(log_q))
     return points, log_p - log_q
 
 
 def _log_values(name: str, values: Any, points: np.ndarray) -> np.ndarray:
-    _arrays.require_host(name, values)
+    """One log density per point; zero density, -inf, is one."""
+    arrays.require_host(name, values)
     values = np.asarray(values)
-    _refusals.log_values(name, values, points)
+    if values.dtype.kind not in "iuf" or values.shape != points.shape[:1]:
+        expected = f"made of real numbers, one per row of x: shape {points.shape[:1]}"
+        checks.fail(name, expected, f"shape {values.shape}, dtype {values.dtype}", "Sum over the last axis of x.")
+    bad = np.flatnonzero(np.isnan(values) | (values == np.inf))
+    if bad.size:
+        got = f"{values[bad[0]]} at x = {points[bad[0]]}"
+        checks.fail(name, "a number or -inf", got, "Where the density is 0, -inf.")
     return values.astype(np.float64)

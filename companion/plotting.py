@@ -10,9 +10,9 @@ Chapters draw with names, never with hex codes: ``ax.plot(D, error, color=PALETT
 
 import numpy as np
 
-from companion import _checks
+from companion._core import checks
 
-with _checks.needs(__name__, "matplotlib", extra="notebooks"):
+with checks.needs(__name__, "matplotlib", extra="notebooks"):
     import matplotlib as mpl
     import matplotlib.pyplot as plt
     from cycler import cycler

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from companion import _checks
+from companion._core import checks
 
 FENCE = "```"
 RESULTS = Path(__file__).parent / "_results", Path(__file__).parents[1] / "benchmarks" / "results"
@@ -33,7 +33,7 @@ def source(function: Callable) -> None:
     -----
     Needs IPython, which every notebook has.
     """
-    with _checks.needs(__name__, "IPython", extra="notebooks"):
+    with checks.needs(__name__, "IPython", extra="notebooks"):
         from IPython.display import Markdown, display
 
     display(Markdown(markdown(function)))
@@ -74,5 +74,5 @@ def recorded(name: str) -> dict[str, Any]:
     ['gram', 'machine', 'ridge', 'setting', 'versions']
     """
     found = {path.stem: path for folder in RESULTS if folder.is_dir() for path in folder.glob("*.json")}
-    _checks.known("name", name, sorted(found))
+    checks.known("name", name, sorted(found))
     return json.loads(found[name].read_text(encoding="utf-8"))

@@ -6,7 +6,8 @@ package returns multiplied by 1 + u, where u is uniform in ± `EPS` eps and seed
 as it is stored.
 
 The noise lies at the border of the package: a wrapper around its public names changes what leaves for a page, a figure
-or another library, and nothing that one module of the package gives to another.
+or another library, and nothing that one module of the package gives to another. Of a folder only the names that it
+exports are wrapped, in its ``__init__``, so that its files keep calling each other without noise.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ import functools
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Iterator
-from types import ModuleType
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import course
+from tools import api
 
 EPS = 4.0
 LEAVES = ("companion.plotting", "companion.show", "companion.figures")  # they draw: noise goes into them
@@ -79,17 +80,6 @@ def uniform(value: Any, rng: np.random.Generator) -> np.ndarray:
     return u
 
 
-def public(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    """The names of a module that its part of the API page lists: its own and the package's, documented."""
-    for name, value in vars(module).items():
-        if name.startswith("_") or not (inspect.isfunction(value) or inspect.isclass(value)):
-            continue
-        own = value.__module__ == module.__name__
-        listed = name in getattr(module, "__all__", ()) and value.__module__.startswith("companion")
-        if (own or listed) and value.__doc__:
-            yield name, value
-
-
 def install(seed: int = 0, eps: float = EPS) -> list[str]:
     """Put the noise around the public names of the package, in this process; returns them."""
     rng, names = np.random.default_rng(seed), []
@@ -106,7 +96,8 @@ def install(seed: int = 0, eps: float = EPS) -> list[str]:
         return noisily
 
     for module in map(importlib.import_module, computing_modules()):
-        for name, value in list(public(module)):
+        for name in [found.name for found in api.public(module.__name__)]:
+            value = getattr(module, name)
             names.append(f"{module.__name__}.{name}")
             if inspect.isclass(value):
                 wrap_methods(value, wrapped)
@@ -122,12 +113,18 @@ def computing_modules() -> list[str]:
 
 
 def wrap_methods(cls: type, wrapped: Callable) -> None:
-    """Wrap the methods and properties that a class or a base of it in the package defines, each once."""
+    """Wrap the methods and properties that a class or a base of it in the package defines, each once.
+
+    A property that is an object of the package, as a kernel's spectrum, holds parameters and no results: it stays.
+    """
     for owner in (base for base in cls.__mro__ if base.__module__.startswith("companion")):
         for name, value in list(vars(owner).items()):
             if name.startswith("_") and name not in ("__call__", "__array__"):
                 continue
             getter = value.fget if isinstance(value, property) else value
             if not inspect.isfunction(getter) or hasattr(getter, "is_noisy"):
+                continue
+            kind = getter.__annotations__.get("return")
+            if isinstance(value, property) and getattr(kind, "__module__", "").startswith("companion."):
                 continue
             setattr(owner, name, property(wrapped(getter)) if isinstance(value, property) else wrapped(getter))

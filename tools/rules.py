@@ -15,8 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from statistics import median
 
-from tools import exercises, numbers
-from tools.pages import ROOT, Page, figure, pictures, repository, tags, toc
+from tools import api, exercises, numbers
+from tools.pages import Page, figure, pictures, repository, tags, toc
 
 HEADINGS = (
     "You will be able to", "What you need", "The question", "In one picture", "Why it is true", "The function",
@@ -133,27 +133,23 @@ def live_cell(page: Page) -> Iterator[str]:
 
 
 def key_cell(page: Page) -> Iterator[str]:
-    """The functions of key cells are the package's references, to the letter of their syntax (docstrings apart)."""
+    """The functions of key cells are the package's, to the letter of their syntax (docstrings apart): a reference, or
+    a core that reads like the formula."""
     nodes = [node for cell in page.code_cells if "key" in tags(cell) for node in ast.parse(cell.source).body]
     if not nodes or not all(isinstance(node, ast.FunctionDef) for node in nodes):
         yield "there must be a cell with the tag key, and such a cell holds functions only"
-    known = references(page.root)
     for function in (node for node in nodes if isinstance(node, ast.FunctionDef)):
-        if function.name not in known:
-            yield f"the key function {function.name} is not a reference of the package"
-        elif syntax(function) != syntax(known[function.name]):
+        known = [syntax(n) for n in functions(page.root) if n.name == function.name]
+        if not known:
+            yield f"the key function {function.name} is not a function of the package"
+        elif syntax(function) not in known:
             yield f"the key function {function.name} differs from companion's"
 
 
-def references(root: Path) -> dict[str, ast.FunctionDef]:
-    """The `*_reference` functions of the package, read from the source."""
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted((root / "companion").glob("*.py"))]
-    return {
-        n.name: n
-        for tree in trees
-        for n in tree.body
-        if isinstance(n, ast.FunctionDef) and n.name.endswith("_reference")
-    }
+def functions(root: Path) -> list[ast.FunctionDef]:
+    """The functions of the package, read from the source."""
+    nodes = (node for path in api.files(root).values() for node in api.tree(path).body)
+    return [node for node in nodes if isinstance(node, ast.FunctionDef)]
 
 
 def syntax(function: ast.FunctionDef) -> str:
@@ -276,7 +272,7 @@ def seed_parameters() -> dict[str, tuple[str, int]]:
     """The parameter for a seed, and its place or -1 where it has none, of everything in the package that may be called
     without: functions and methods with `rng`, classes with `random_state`, read from the source."""
     found = {"default_rng": ("seed", 0)}
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "companion").rglob("*.py"))]
+    trees = map(api.tree, api.files().values())
     for owner in (n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.Module | ast.ClassDef)):
         bound = isinstance(owner, ast.ClassDef)  # the first parameter is self
         for function in (n for n in owner.body if isinstance(n, ast.FunctionDef)):

@@ -1,8 +1,8 @@
 """A Sphinx extension: the back matter, numbers that belong to their page, and the line under a chapter's title.
 
-``.. companion-module:: kernels`` shows a module's docstring, its public functions and classes, and those that its
-``__all__`` takes from a private module; ``.. run-times::`` shows book/back/run-times.json. The site must build where
-torch is not installed, so nothing of the package is imported.
+``.. companion-module:: kernels`` shows the docstring of a module, a file or a folder, and its public functions and
+classes; ``.. run-times::`` shows book/back/run-times.json. The site must build where torch is not installed, so nothing
+of the package is imported.
 
 Equations, figures, theorems and exercises are counted from 1 on every page, so that no page moves the numbers of
 another; a reference to another page's names that page. The line under the title comes from the front matter.
@@ -14,6 +14,7 @@ import ast
 import copy
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from docutils import nodes
@@ -25,44 +26,36 @@ from sphinx.ext.napoleon import Config, NumpyDocstring
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
-from tools.pages import ROOT, RUN_TIMES, Page
+from tools import api
+from tools.api import Definition, Found
+from tools.pages import RUN_TIMES, Page
 
 ATTRIBUTES = [("Attributes", "params_style")]  # by default their types would become links to nowhere
 NAPOLEON = Config(napoleon_use_rtype=False, napoleon_use_param=False, napoleon_custom_sections=ATTRIBUTES)
 LITERAL = re.compile(r"(``.+?``)")
-Definition = ast.FunctionDef | ast.ClassDef
 
 
-def public(nodes: list[ast.stmt]) -> list[Definition]:
-    """The public functions and classes among `nodes` that have a docstring."""
-    found = [node for node in nodes if isinstance(node, Definition) and not node.name.startswith("_")]
-    return [node for node in found if ast.get_docstring(node)]
-
-
-def exported(tree: ast.Module) -> list[Definition]:
-    """The definitions that a module lists in ``__all__`` and takes from a private module of the package."""
-    lists = [n.value for n in tree.body if isinstance(n, ast.Assign | ast.AugAssign) and "__all__" in ast.unparse(n)]
-    listed = {name for value in lists for name in ast.literal_eval(value)}
-    found = []
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("companion._"):
-            names = {alias.name for alias in node.names} & listed
-            home = ast.parse((ROOT / f"{node.module.replace('.', '/')}.py").read_text(encoding="utf-8"))
-            found += [definition for definition in public(home.body) if definition.name in names]
-    return found
-
-
-def signature(node: Definition) -> str:
+def signature(found: Found) -> str:
     """Name and arguments without annotations, which the docstring spells out; a class shows its constructor."""
+    node = found.node
     if isinstance(node, ast.FunctionDef):
         return f"{node.name}({arguments(node)})"
     init = next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
-    fields = [
-        f"{n.target.id}={ast.unparse(n.value)}" if n.value else n.target.id
-        for n in node.body
-        if isinstance(n, ast.AnnAssign)
-    ]
-    return f"{node.name}({arguments(init) if init else ', '.join(f for f in fields if not f.startswith('_'))})"
+    return f"{node.name}({arguments(init) if init else ', '.join(fields(found).values())})"
+
+
+def fields(found: Found) -> dict[str, str]:
+    """The public fields of a dataclass, those of its bases first, with their defaults."""
+    bases = [api.find(found.module, base.id) for base in found.node.bases if isinstance(base, ast.Name)]
+    shown = {name: text for base in bases if base and is_dataclass(base.node) for name, text in fields(base).items()}
+    for n in found.node.body:
+        if isinstance(n, ast.AnnAssign) and not n.target.id.startswith("_"):
+            shown[n.target.id] = f"{n.target.id}={ast.unparse(n.value)}" if n.value else n.target.id
+    return shown
+
+
+def is_dataclass(node: ast.stmt) -> bool:
+    return any("dataclass" in ast.unparse(decorator) for decorator in getattr(node, "decorator_list", []))
 
 
 def arguments(node: ast.FunctionDef) -> str:
@@ -84,20 +77,26 @@ def escaped(line: str) -> str:
     return "".join(part if LITERAL.match(part) else part.replace("|", r"\|") for part in LITERAL.split(line))
 
 
-def definition(node: Definition, module: str, kind: str | None = None) -> list[str]:
+def definition(found: Found, module: str, kind: str | None = None) -> list[str]:
     """The RST of one object: a py: directive, its docstring, and a class's public methods and properties."""
-    is_class = isinstance(node, ast.ClassDef)
+    node, is_class = found.node, isinstance(found.node, ast.ClassDef)
     kind = kind or ("class" if is_class else "function")
     lines = [
-        f".. py:{kind}:: {signature(node) if kind != 'property' else node.name}",
+        f".. py:{kind}:: {signature(found) if kind != 'property' else node.name}",
         *([f"   :module: {module}"] if kind in ("class", "function") else []),
         "",
     ]
     inner = docstring(node)
-    for member in public(node.body) if is_class else []:
+    for member in members(node) if is_class else []:
         is_property = "property" in {ast.unparse(decorator) for decorator in member.decorator_list}
-        inner += ["", *definition(member, module, "property" if is_property else "method")]
+        inner += ["", *definition(replace(found, node=member), module, "property" if is_property else "method")]
     return [*lines, *(f"   {line}" for line in inner), ""]
+
+
+def members(node: ast.ClassDef) -> list[Definition]:
+    """The public methods of a class that have a docstring."""
+    found = [n for n in node.body if isinstance(n, Definition) and not n.name.startswith("_")]
+    return [n for n in found if ast.get_docstring(n)]
 
 
 class CompanionModule(SphinxDirective):
@@ -106,12 +105,17 @@ class CompanionModule(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        path = ROOT / "companion" / f"{self.arguments[0]}.py"
-        self.env.note_dependency(str(path))
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        lines = [*docstring(tree), ""]
-        for node in [*public(tree.body), *exported(tree)]:
-            lines += definition(node, f"companion.{self.arguments[0]}")
+        module = f"companion.{self.arguments[0]}"
+        path = api.file(module)
+        try:
+            names = api.public(module)
+        except (LookupError, OSError) as error:
+            raise self.error(str(error)) from error
+        lines = [*docstring(api.tree(path)), ""]
+        for file in {path, *(found.file for found in names)}:
+            self.env.note_dependency(str(file))
+        for found in names:
+            lines += definition(found, module)
         return parsed(self, lines, path)
 
 

@@ -3,12 +3,15 @@
 import re
 from collections import Counter
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from samples import STATIONARY
 
-from companion import _arrays, _checks, datasets
+from companion import datasets, kernels
+from companion._core import arrays, checks
 from companion.kernels import (
     Cauchy,
     Constant,
@@ -23,22 +26,15 @@ from companion.kernels import (
 )
 
 KERNELS = {
-    "gaussian": Gaussian(), "polynomial": Polynomial(2), "algebra": Gaussian() + 2.0 * Polynomial(1),
-    "laplacian": Laplacian(), "matern": Matern(), "matern-bessel": Matern(0.7), "matern-inf": Matern(np.inf),
-    "cauchy": Cauchy(), "power": ExponentialPower(0.7), "softmax": Softmax(0.1),
+    "gaussian": Gaussian(), "algebra": Laplacian() + 2.0 * Polynomial(2) * Cauchy(), "bessel": Matern(0.7),
+    "matern": Matern(), "power": ExponentialPower(0.7), "softmax": Softmax(0.1),
 }  # fmt: skip
 every_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS.keys())
-SHAPES = [
-    lambda lengthscale=1.0: Gaussian(lengthscale),
-    lambda lengthscale=1.0: Laplacian(lengthscale),
-    lambda lengthscale=1.0: Matern(0.7, lengthscale),
-    lambda lengthscale=1.0: Matern(1.5, lengthscale),
-    lambda lengthscale=1.0: Matern(np.inf, lengthscale),
-    lambda lengthscale=1.0: Cauchy(0.5, lengthscale),
-    lambda lengthscale=1.0: ExponentialPower(1.3, lengthscale),
-    lambda lengthscale=1.0: ExponentialPower(2, lengthscale),
-]
-stationary = pytest.mark.parametrize("make", SHAPES, ids=lambda make: repr(make()).replace(", lengthscale=1.0", ""))
+SHAPES = {
+    "gaussian": Gaussian, "laplacian": Laplacian, "matern": partial(Matern, 1.5), "bessel": partial(Matern, 0.7),
+    "cauchy": partial(Cauchy, 1), "power": partial(ExponentialPower, 1.3), "square": partial(ExponentialPower, 2),
+}  # fmt: skip
+stationary = pytest.mark.parametrize("make", SHAPES.values(), ids=SHAPES.keys())
 X = np.random.default_rng(0).standard_normal((4, 3))
 
 
@@ -50,6 +46,16 @@ def test_every_case_that_a_test_cites_is_in_the_catalogue():
     runs = re.findall(r"\bB2-(\d+(?:, \d+)*)|\bdef test_b2((?:_\d+)+)", tests)  # B2-9, 13 and test_b2_31_32
     cited = {f"{int(number):02}" for run in runs for number in re.findall(r"\d+", "".join(run))}
     assert len(cited) > 40 and cited - set(numbers) == set()
+
+
+# Data
+
+
+def test_all_kernels_are_called_through_one_border():
+    """So what it refuses needs no test for each of them."""
+    classes = {cls for cls in vars(kernels).values() if isinstance(cls, type) and issubclass(cls, kernels.Kernel)}
+    assert len(classes) >= 12
+    assert all(cls.__call__ is kernels.Kernel.__call__ and cls.diag is kernels.Kernel.diag for cls in classes)
 
 
 def spoiled(value):
@@ -71,21 +77,18 @@ ON_EVERY_BACKEND = {
 }
 
 
-@every_kernel
 @pytest.mark.parametrize(("bad", "message"), ON_EVERY_BACKEND.values(), ids=ON_EVERY_BACKEND.keys())
-def test_bad_data_are_refused_on_every_backend(kernel, bad, message, xp):
-    for call in (lambda: kernel(xp(bad)), lambda: kernel.diag(xp(bad))):
-        with pytest.raises(ValueError, match=message):
-            call()
-    with pytest.raises(ValueError, match="^Y" + message.removeprefix("X").replace("X.reshape", "Y.reshape")):
-        kernel(xp(X), xp(bad))
+def test_bad_data_are_refused_on_every_backend(bad, message, xp):
+    kernel, of_y = Gaussian() + 2.0 * Polynomial(1), "^Y" + message.removeprefix("X").replace("X.reshape", "Y.reshape")
+    for call, says in ((kernel, message), (kernel.diag, message), (partial(kernel, xp(X)), of_y)):
+        with pytest.raises(ValueError, match=says):
+            call(xp(bad))
 
 
-@every_kernel
-def test_b2_21_different_features(kernel, xp):
+def test_b2_21_different_features(xp):
     message = r"X and Y must be equal in their number of features; got shapes \(4, 3\) and \(4, 2\)"
     with pytest.raises(ValueError, match=message):
-        kernel(xp(X), xp(X[:, :2]))
+        Gaussian()(xp(X), xp(X[:, :2]))
 
 
 NOT_NUMBERS = {
@@ -105,6 +108,12 @@ NOT_NUMBERS = {
     "none-inside": ([[1.0, None]], ValueError, r"X must be finite; .* index \(0, 1\)"),
     "B2-34-masked": (np.ma.array([[1.0, 2.0]], mask=[[0, 1]]), ValueError, "without masked entries; got 1 masked."),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(("bad", "error", "message"), NOT_NUMBERS.values(), ids=NOT_NUMBERS.keys())
+def test_what_is_no_matrix_of_numbers_is_refused(bad, error, message):
+    with pytest.raises(error, match=message):
+        Gaussian()(bad)
 
 
 @pytest.mark.parametrize("value", [2**53 + 1, -(2**53) - 1, -(2**63), 2**64 - 1, 10**30])
@@ -134,13 +143,6 @@ def test_b2_35_matrix():
         Gaussian()(np.matrix([[1.0]]))
 
 
-@every_kernel
-@pytest.mark.parametrize(("bad", "error", "message"), NOT_NUMBERS.values(), ids=NOT_NUMBERS.keys())
-def test_what_is_no_matrix_of_numbers_is_refused(kernel, bad, error, message):
-    with pytest.raises(error, match=message):
-        kernel(bad)
-
-
 @pytest.mark.parametrize("format", ["csr_matrix", "csr_array", "coo_array"])
 def test_b2_33_sparse(format):
     sparse, torch = pytest.importorskip("scipy.sparse"), pytest.importorskip("torch")
@@ -150,21 +152,20 @@ def test_b2_33_sparse(format):
         Gaussian()(torch.eye(3).to_sparse())
 
 
-@pytest.mark.parametrize("kernel", [*KERNELS.values(), Gaussian(20.0), Softmax(0.01)], ids=repr)
-def test_b2_16_17_half_precision_is_computed_in_single_and_bfloat16_is_refused(kernel, xp):
+@every_kernel
+def test_b2_16_17_half_precision_is_computed_in_single(kernel, xp):
     if xp.name == "array-api-strict":
         pytest.skip("the standard has no float16")
-    half = np.random.default_rng(0).standard_normal((9, 20)).astype(np.float16)
-    expected = xp.numpy(kernel(xp(half, "float32"))).astype(np.float16)
-    K = kernel(xp(half))
-    assert K.dtype == xp(half).dtype
-    np.testing.assert_array_equal(xp.numpy(K), expected)
-    torch = pytest.importorskip("torch")
-    assert (
-        kernel(torch.eye(3, dtype=torch.int32)).dtype == kernel(torch.eye(3, dtype=torch.bool)).dtype == torch.float64
-    )
-    with pytest.raises(ValueError, match="got dtype bfloat16. Cast to float32"):
-        kernel(torch.zeros(2, 2, dtype=torch.bfloat16))
+    half = xp(np.random.default_rng(0).standard_normal((9, 20)), "float16")
+    for call in (kernel, kernel.diag):
+        got, exact = call(half), xp.numpy(call(xp(xp.numpy(half), "float32")))
+        assert got.dtype == half.dtype
+        np.testing.assert_array_equal(xp.numpy(got), exact.astype(np.float16))
+    if "torch" in xp.name:
+        brain = half.bfloat16()
+        for call in (kernel, kernel.diag):
+            assert call(brain).dtype == brain.dtype and (call(brain) == call(brain.float()).bfloat16()).all()
+        assert kernel(half, brain).dtype == brain.float().dtype and kernel(half[:3].int()).dtype == half.double().dtype
 
 
 def test_b2_31_32_data_frames():
@@ -209,40 +210,25 @@ def test_odd_data_are_accepted(kernel, tmp_path):
     np.testing.assert_array_equal(kernel(grid, grid), expected)
     assert kernel(grid > 1).dtype == np.float64
     assert kernel(grid[:1]).shape == (1, 1)
-    # Computed in float32, |z - v|²/2 is off by (3 d + 12) u max|z|²: rounding_of_the_product in test_kernel_family.py
-    # says why. The narrowest of these kernels, Cauchy's, has |z|² = 2 |x - centre|².
-    largest = 2 * np.sum((grid - grid.mean(axis=0)) ** 2, axis=1).max()
-    rounding = (3 * 3 + 12) * largest * np.finfo(np.float32).eps / 2
+    rounding = STATIONARY["cauchy-1"].rounding(grid, grid, np.finfo(np.float32).eps)  # of the narrowest of them
     for half in (np.float16, np.float32):
         K = kernel(grid.astype(half))
         assert K.dtype == half
         np.testing.assert_allclose(K, expected, rtol=2 * np.finfo(half).eps + rounding)
-    assert kernel(grid.astype(np.float16), grid.astype(np.float32)).dtype == np.float32
-    assert kernel(grid.astype(np.float32), grid.astype(np.float64)).dtype == np.float64
+    for one, other in ((np.float16, np.float32), (np.float32, np.float64)):  # the larger of two precisions
+        for first, second in ((one, other), (other, one)):
+            K = kernel(grid.astype(first), grid[:2].astype(second))
+            assert K.dtype == other
+            np.testing.assert_allclose(K, expected[:, :2], rtol=2 * np.finfo(other).eps + rounding)
 
 
-@every_kernel
-def test_two_precisions_give_the_larger(kernel, xp):
-    single, double = X.astype(np.float32), X[:2]
-    for first, second in ((single, double), (double, single)):
-        K = kernel(xp(first), xp(second))
-        assert K.dtype == xp(double).dtype
-        np.testing.assert_allclose(xp.numpy(K), kernel(first.astype(float), second.astype(float)), rtol=1e-13)
-
-
-def test_b2_04_05_huge_and_tiny_values(xp):
-    huge = xp.numpy(Gaussian()(xp([[1e200], [-1e200], [1e308], [-1.7e308]])))
-    np.testing.assert_array_equal(huge, np.eye(4))
-    tiny = xp.numpy(Gaussian()(xp([[1e-200], [-1e-200], [5e-324]])))
-    np.testing.assert_array_equal(tiny, np.ones((3, 3)))
-
-
-@pytest.mark.parametrize("kernel", [Polynomial(), Polynomial(1), Polynomial(1) + Gaussian(), 1e200 * Polynomial(1)])
+@pytest.mark.parametrize("kernel", [Polynomial(), Polynomial(1), Polynomial(1) + 1.0, 1e200 * Polynomial(1)])
 def test_b2_04_overflow_is_an_error_not_an_infinity(kernel, xp):
     message = r"K must be within the range of its dtype \(up to 1.8e\+308\); got an overflow. Scale the data"
     for call in (kernel, kernel.diag, lambda X: kernel(X, xp([[1e200], [1.0]]))):
         with pytest.raises(ValueError, match=message):
             call(xp([[1e200], [-1e180]]))
+    assert bool(np.isfinite(xp.numpy(Polynomial(1)(xp([[1e154], [1e154]])))).all()), "finite, and their sum is not"
 
 
 def test_b2_16_overflow_of_the_result_s_dtype():
@@ -252,50 +238,44 @@ def test_b2_16_overflow_of_the_result_s_dtype():
         Polynomial(20)(np.array([[20.0]], np.float32))
 
 
-LENGTHSCALES = {
-    "B2-23-negative": (-1.0, "got -1.0"),
-    "B2-23-nan": (np.nan, "got nan"),
-    "B2-24-zero": (0.0, "got 0.0"),
-    "B2-24-inf": (np.inf, "got inf"),
-    "B2-23-one-negative": ([1.0, -2.0], r"got \[1.0, -2.0\]"),
-    "B2-25-2-d": (np.ones((1, 3)), r"got shape \(1, 3\)"),
-    "B2-25-empty": ([], r"got shape \(0,\)|got \[\]"),
-    "B2-27-word": ("auto", "got 'auto'"),
-    "bool": (True, "got True"),
-    "complex": (1j, "got 1j"),
-    "none": (None, "got None"),
-}
+# Parameters, which are checked when they are set
 
 
-@stationary
-@pytest.mark.parametrize(("bad", "message"), LENGTHSCALES.values(), ids=LENGTHSCALES.keys())
-def test_bad_lengthscales_are_refused_at_construction_and_on_a_call(bad, message, make):
-    kernel = make()
-    kernel.lengthscale = bad
-    for call in (lambda: make(bad), lambda: kernel(X), lambda: kernel.diag(X)):
-        with pytest.raises(
-            ValueError, match="^lengthscale must be a positive finite number or an array .*; " + message
-        ):
-            call()
+def refused_when_set(make, good, name, bad, error, message):
+    """In the constructor, by set_params and by assignment; the kernel keeps what it had."""
+    kernel = make(good)
+    before = repr(kernel.get_params())
+    for call in (make, lambda value: kernel.set_params(**{name: value}), partial(setattr, kernel, name)):
+        with pytest.raises(error, match=message):
+            call(bad)
+    assert repr(kernel.get_params()) == before
 
 
-@stationary
-def test_b2_24_a_lengthscale_that_rounds_to_zero_in_the_data_s_dtype(xp, make):
-    message = r"lengthscale must be positive in float32; got 1e-46, which rounds to zero. Use float64 data or a larger"
-    for call in (make(1e-46), make(1e-46).diag, Gaussian() + make(1e-46)):
-        with pytest.raises(ValueError, match=message):
-            call(xp(X, "float32"))
-    with pytest.raises(ValueError, match=r"got \[1.0, 1e-46, 1.0\], which rounds"):
-        make([1.0, 1e-46, 1.0])(xp(X, "float32"))
-    for K in (make(1e-46)(xp(X, "float64")), make(1e-45)(xp(X, "float32"))):
-        np.testing.assert_allclose(xp.numpy(K), np.eye(4), rtol=0, atol=1e-40)
+NUMBERS = {
+    "B2-23-negative": (-1.0, "got -1.0"), "B2-23-nan": (np.nan, "got nan"), "B2-24-zero": (0.0, "got 0.0"),
+    "minus-inf": (-np.inf, "got -inf"), "B2-27-word": ("auto", "got 'auto'"), "true": (True, "got True"),
+    "none": (None, "got None"), "complex": (1j, "got 1j"), "empty": ([], r"got shape \(0,\)|got \[\]"),
+}  # fmt: skip
+POSITIVE = {
+    "nu": Matern, "beta": Cauchy, "alpha": ExponentialPower, "scale": Softmax, "lengthscale-gaussian": Gaussian,
+    **{f"lengthscale-{name}": make for name, make in SHAPES.items()},
+}  # fmt: skip
 
 
-def test_lengthscales_on_a_device_are_read_only_when_asked():
-    torch = pytest.importorskip("torch")
-    assert Gaussian(torch.tensor(1e-46, device="meta")).diag(torch.zeros(2, 1, device="meta")).shape == (2,)
-    with pytest.raises(ValueError, match="which rounds to zero"):
-        Gaussian(1e-46).diag(torch.zeros(2, 1, device="meta"))
+@pytest.mark.parametrize(("bad", "message"), NUMBERS.values(), ids=NUMBERS.keys())
+@pytest.mark.parametrize(("name", "make"), POSITIVE.items(), ids=POSITIVE.keys())
+def test_what_is_no_positive_number_is_refused(name, make, bad, message):
+    name, _, per_feature = name.partition("-")
+    expected = f"^{name} must be a positive finite number{' or an array .*' if per_feature else ''}; {message}"
+    refused_when_set(make, 1.0, name, bad, ValueError, expected)
+
+
+@pytest.mark.parametrize("bad", [{"gamma": 1.0}, {"lengthscale__x": 1.0}, {"lengthscale": 2.0, "x": 1.0}])
+def test_an_unknown_parameter_is_refused_and_changes_nothing(bad):
+    kernel = Gaussian(3.0)
+    with pytest.raises(ValueError, match="^parameter name must be one of lengthscale; got"):
+        kernel.set_params(**bad)
+    assert kernel.get_params() == {"lengthscale": 3.0}
 
 
 @stationary
@@ -318,75 +298,37 @@ def test_b2_26_40_lengthscales_of_any_kind_follow_the_data(xp, dtype, make):
 
 def test_b2_26_38_tensor_parameters_with_numpy_data():
     torch = pytest.importorskip("torch")
-    for make in SHAPES:
+    for make in SHAPES.values():
         np.testing.assert_array_equal(make(torch.tensor(2.0))(X), make(2.0)(X))
         with pytest.raises(TypeError, match="a tensor that requires grad"):
             make(torch.tensor(2.0, requires_grad=True))(X)
     for make, name in ((Matern, "nu"), (Cauchy, "beta"), (ExponentialPower, "alpha")):
         message = rf"{name} must be a number; got a tensor that requires grad. Pass {name}.item\(\): no gradient with"
-        with pytest.raises(TypeError, match=message):
-            make(torch.tensor(1.5, requires_grad=True))
+        refused_when_set(make, 1.0, name, torch.tensor(1.5, requires_grad=True), TypeError, message)
 
 
-SINGLE = X.astype(np.float32)
-NO_KERNELS = {
-    "alpha": (lambda: ExponentialPower(2.5), "alpha must be at most 2; got 2.5. Above 2 this function is not positive"),
-    "scale": (
-        lambda: Softmax(-1.0),
-        r"scale must be a positive .* got -1.0. With a negative scale k\(x, x\) <",
-    ),
-    "nu": (lambda: Matern(-1.0), "inf is allowed too, and means the Gaussian."),
-    "beta-inf": (lambda: Cauchy(np.inf), "must be a positive finite number; got inf"),
-    "alpha-inf": (lambda: ExponentialPower(np.inf), "must be a positive finite number; got inf"),
-    "scale-inf": (lambda: Softmax(np.inf), "must be a positive finite number; got inf"),
-    "beta-single": (lambda: Cauchy(1e-60)(SINGLE), "beta must be positive in float32; got 1e-60, which rounds to zero"),
-    "width": (lambda: Cauchy(2.0, 1e-45)(SINGLE), r"lengthscale / sqrt\(2 \* beta\) must be positive in float32; got"),
+POWER, SUMMAND = partial(Polynomial, coef0=2.0), partial(Polynomial, 3)
+SHAPED = {
+    "alpha": (ExponentialPower, 2.5, ValueError, "at most 2; got 2.5. Above 2 this function is not positive"),
+    "scale": (Softmax, -1.0, ValueError, r"a positive .* got -1.0. With a negative scale k\(x, x\) <"),
+    "nu": (Matern, -1.0, ValueError, "a positive .* inf is allowed too, and means the Gaussian."),
+    "B2-24-inf-beta": (Cauchy, np.inf, ValueError, "a positive finite number; got inf"),
+    "B2-24-inf": (Gaussian, np.inf, ValueError, "a positive finite number or an array .*; got inf"),
+    "one-negative": (Gaussian, [1.0, -2.0], ValueError, r"a positive .*; got \[1.0, -2.0\]"),
+    "B2-25-2-d": (Gaussian, np.ones((1, 3)), ValueError, r"a positive .*; got shape \(1, 3\)"),
+    "degree-0": (POWER, 0, ValueError, "an integer >= 1; got 0"),
+    "B2-41-degree-2.0": (POWER, 2.0, TypeError, r"an integer >= 1; got 2.0. Use int\(degree\)"),
+    "B2-41-degree-True": (POWER, True, TypeError, "an integer >= 1; got True"),
+    "coef0-negative": (SUMMAND, -1.0, ValueError, "a non-negative .* need not be positive"),
+    "coef0-array": (SUMMAND, [1.0], ValueError, r"a non-negative .* got shape \(1,\)"),
+    "value": (Constant, -1.0, ValueError, "a non-negative .* need not be positive"),
 }
 
 
-@pytest.mark.parametrize(("call", "message"), NO_KERNELS.values(), ids=NO_KERNELS.keys())
-def test_b2_24_what_is_no_kernel_is_refused(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
-
-
-POLYNOMIALS = {
-    "degree-0": ({"degree": 0}, ValueError, "degree must be an integer >= 1; got 0"),
-    "degree-2.0": ({"degree": 2.0}, TypeError, r"degree must be an integer >= 1; got 2.0. Use int\(degree\)"),
-    "degree-True": ({"degree": True}, TypeError, "degree must be an integer >= 1; got True"),
-    "degree-string": ({"degree": "2"}, TypeError, "degree must be an integer >= 1; got '2'"),
-    "coef0-negative": ({"coef0": -1.0}, ValueError, "coef0 must be a non-negative .* need not be positive"),
-    "coef0-nan": ({"coef0": np.nan}, ValueError, "coef0 must be a non-negative finite number; got nan"),
-    "coef0-array": ({"coef0": [1.0]}, ValueError, r"coef0 must be .* got shape \(1,\)"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("bad", "error", "message"), POLYNOMIALS.values(), ids=POLYNOMIALS.keys())
-def test_bad_polynomials_are_refused(bad, error, message):
-    with pytest.raises(error, match=message):
-        Polynomial(**bad)
-
-
-NUMBERS = {
-    "negative": (-1.0, "got -1.0"), "zero": (0.0, "got 0.0"), "nan": (np.nan, "got nan"), "true": (True, "got True"),
-    "word": ("auto", "got 'auto'"), "none": (None, "got None"), "complex": (1j, "got 1j"),
-    "array": ([1.0], r"got shape \(1,\)"), "minus-inf": (-np.inf, "got -inf"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("bad", "message"), NUMBERS.values(), ids=NUMBERS.keys())
-@pytest.mark.parametrize("make", [Matern, Cauchy, ExponentialPower, Softmax], ids=lambda make: make.__name__)
-def test_b2_23_24_bad_shapes_and_scales_are_refused(make, bad, message):
-    name = next(iter(make(1.0).get_params()))
-    with pytest.raises(ValueError, match=f"^{name} must be a positive finite number; {message}"):
-        make(bad)
-    kernel = make(1.0)
-    with pytest.raises(ValueError, match=f"^{name} must be a positive finite number; {message}"):
-        kernel.set_params(**{name: bad})
-    if make is not Softmax:
-        setattr(kernel, name, bad)
-        with pytest.raises(ValueError, match=f"^{name} must be a positive finite number; {message}"):
-            kernel(X)
+@pytest.mark.parametrize(("make", "bad", "error", "message"), SHAPED.values(), ids=SHAPED.keys())
+def test_what_makes_no_kernel_is_refused(make, bad, error, message):
+    name = list(make(1).get_params())[1 if make is SUMMAND else 0]
+    refused_when_set(make, 1, name, bad, error, f"^{name} must be {message}")
 
 
 def test_b2_38_orders_that_need_scipy_say_so():
@@ -399,54 +341,33 @@ def test_b2_38_orders_that_need_scipy_say_so():
                 kernel(x)
 
 
-def test_b2_04_far_points_under_autograd_are_refused():
-    torch = pytest.importorskip("torch")
-    x = torch.tensor([[1e30], [-1e30]], requires_grad=True)
-    for kernel in (Laplacian(1e-5), Matern(lengthscale=1e-5), ExponentialPower(0.5, 1e-5)):
-        np.testing.assert_allclose(kernel(x.detach()), np.eye(2), atol=1e-30)
-        with pytest.raises(ValueError, match=r"^.X / lengthscale.² must be within the range .*up to 3.4e\+38"):
-            kernel(x)
-
-
 def test_b2_04_overflow_of_softmax_says_what_to_do(xp):
-    message = "overflow. Scale the data, pass scale=1/math.sqrt.X.shape.1.. or less, or use float64"
+    message = "K must be .* overflow. Scale the data, pass scale=1/math.sqrt.X.shape.1.. or less, or use float64"
     for big, dtype in ((30.0, "float64"), (10.0, "float32")):
         x = xp(big * np.eye(3), dtype)
-        for call, says in ((Softmax(), message), (Softmax().diag, message), (Softmax() * Gaussian(), "Scale the data")):
-            with pytest.raises(ValueError, match="K must be within .* overflow. Scale" if says != message else message):
+        for call in (Softmax(), Softmax().diag):
+            with pytest.raises(ValueError, match=message):
                 call(x)
         assert Softmax(1e-2)(x).shape == (3, 3)
-    if xp.name != "array-api-strict":
-        with pytest.raises(ValueError, match="up to 6.55e.04"):
-            Softmax()(xp(4.0 * np.eye(3), "float16"))
+
+
+# Precomputed matrices and their indices
 
 
 MATRICES = {
-    "B2-45-asymmetric": (
-        [[1.0, 0.5], [0.4, 1.0]],
-        ValueError,
-        "K must be symmetric; got .* by up to 0.1. If ",
-    ),
-    "B2-54-not-square": (X, ValueError, r"K must be square, .* got shape \(4, 3\). Pass kernel\(X\), not kernel\(X, Y"),
-    "B2-01-nan": ([[np.nan]], ValueError, r"K must be finite; got 1 NaN .* index \(0, 0\)"),
-    "B2-10-1-d": ([1.0], ValueError, r"K must be a 2-D array .* got shape \(1,\). Pass a whole kernel matrix"),
-    "B2-07-empty": (np.zeros((0, 0)), ValueError, "K must be non-empty"),
-    "B2-18-complex": (np.eye(2) + 0j, ValueError, "K must be real"),
-    "B2-20-strings": ([["a"]], ValueError, "K must be of dtype"),
-    "none": (None, TypeError, "K must be an array; got NoneType"),
+    "B2-45-asymmetric": ([[1.0, 0.5], [0.4, 1.0]], "symmetric; got .* by up to 0.1. If "),
+    "B2-54-not-square": (X, r"square, .* got shape \(4, 3\). Pass kernel\(X\), not kernel\(X, Y"),
+    "B2-01-nan": ([[np.nan]], r"finite; got 1 NaN .* index \(0, 0\)"),
+    "B2-10-1-d": ([1.0], r"a 2-D array .* got shape \(1,\). Pass a whole kernel matrix"),
+    "B2-07-empty": (np.zeros((0, 0)), "non-empty"),
+    "B2-20-strings": ([["a"]], "of dtype"),
+    "none": (None, "an array; got NoneType"),
 }
 
 
-@pytest.mark.parametrize(("bad", "error", "message"), MATRICES.values(), ids=MATRICES.keys())
-def test_bad_precomputed_matrices_are_refused(bad, error, message):
-    with pytest.raises(error, match="^" + message):
-        Precomputed(bad)
-    kernel = Precomputed(np.eye(3))
-    with pytest.raises(error, match="^" + message):
-        kernel.set_params(K=bad)
-    kernel.K = bad
-    with pytest.raises(error, match="^" + message):
-        kernel([[0]])
+@pytest.mark.parametrize(("bad", "message"), MATRICES.values(), ids=MATRICES.keys())
+def test_bad_precomputed_matrices_are_refused(bad, message):
+    refused_when_set(Precomputed, np.eye(3), "K", bad, (TypeError, ValueError), "^K must be " + message)
 
 
 INDICES = {
@@ -484,46 +405,34 @@ def test_a_mask_is_no_column_of_indices_wherever_the_precomputed_kernel_stands(k
     assert kernel(indices).shape == (2, 2)
 
 
-def test_b2_39_a_precomputed_tensor_with_a_gradient_needs_tensor_indices():
-    torch = pytest.importorskip("torch")
-    with pytest.raises(TypeError, match="got a tensor that requires grad"):
-        Precomputed(torch.eye(2, requires_grad=True))([[0]])
-
-
 MEDIANS = {
-    "one-sample": ({"X": X[:1]}, ValueError, r"X must be made of at least 2 samples, one pair; got shape \(1, 3\)"),
+    "one-sample": (X[:1], {}, r"X must be made of at least 2 samples, one pair; got shape \(1, 3\)"),
     "equal-samples": (
-        {"X": np.repeat([[0.0], [1.0]], [9, 2], axis=0)}, ValueError,
+        np.repeat([[0.0], [1.0]], [9, 2], axis=0), {},
         r"X must be made of samples that differ; got a median distance of 0: at least half .* numpy.unique\(X",
     ),
     "B2-78-too-long": (
-        {"X": np.broadcast_to(np.zeros((1, 1), np.float32), (3_000_000, 1))}, ValueError,
+        np.broadcast_to(np.zeros((1, 1), np.float32), (3_000_000, 1)), {},
         "distances must be small enough .* = 33,527.6 GiB. Pass n_points=2000, for example",
     ),
-    "B2-01-nan": ({"X": spoiled(np.nan)}, ValueError, "X must be finite"),
-    "B2-10-1-d": ({"X": X[0]}, ValueError, "X must be a 2-D array"),
-    "n_points-1": ({"X": X, "n_points": 1}, ValueError, "n_points must be an integer >= 2; got 1"),
-    "n_points-2.0": ({"X": X, "n_points": 2.0}, TypeError, "n_points must be an integer >= 2; got 2.0"),
-    "B2-63-seed": ({"X": X, "n_points": 2, "rng": -1}, ValueError, "rng must be a non-negative integer"),
+    "B2-01-nan": (spoiled(np.nan), {}, "X must be finite"),
+    "B2-41-n_points-1": (X, {"n_points": 1}, "n_points must be an integer >= 2; got 1"),
+    "B2-41-n_points-2.0": (X, {"n_points": 2.0}, "n_points must be an integer >= 2; got 2.0"),
+    "B2-63-seed": (X, {"n_points": 2, "rng": -1}, "rng must be a non-negative integer"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("bad", "error", "message"), MEDIANS.values(), ids=MEDIANS.keys())
-def test_bad_samples_for_the_median_lengthscale_are_refused(bad, error, message):
-    with pytest.raises(error, match="^" + message):
-        median_lengthscale(**bad)
+@pytest.mark.parametrize(("data", "options", "message"), MEDIANS.values(), ids=MEDIANS.keys())
+def test_bad_samples_for_the_median_lengthscale_are_refused(data, options, message):
+    with pytest.raises((TypeError, ValueError), match="^" + message):
+        median_lengthscale(data, **options)
 
 
 DATASETS = {
-    "n-0": ({"n": 0}, ValueError, "n must be an integer >= 2; got 0.$"),
     "n-1": ({"n": 1}, ValueError, "n must be an integer >= 2; got 1.$"),
-    "n-2.5": ({"n": 2.5}, TypeError, r"n must be an integer >= 2; got 2.5. Use int\(n\)"),
-    "n-string": ({"n": "3"}, TypeError, "n must be an integer >= 2; got '3'"),
-    "n-True": ({"n": True}, TypeError, "n must be an integer >= 2; got True"),
+    "B2-41-n-2.5": ({"n": 2.5}, TypeError, r"n must be an integer >= 2; got 2.5. Use int\(n\)"),
     "noise-nan": ({"noise": np.nan}, ValueError, "noise must be a non-negative finite number; got nan. It is a stand"),
-    "noise-inf": ({"noise": np.inf}, ValueError, "noise must be .*; got inf"),
     "noise-negative": ({"noise": -0.1}, ValueError, "noise must be .*; got -0.1"),
-    "noise-string": ({"noise": "0.1"}, ValueError, "noise must be .*; got '0.1'"),
     "noise-array": ({"noise": [0.1, 0.2]}, ValueError, r"noise must be .*; got shape \(2,\)"),
 }
 
@@ -533,10 +442,6 @@ DATASETS = {
 def test_bad_sizes_and_noise_of_data_sets_are_refused(make, bad, error, message):
     with pytest.raises(error, match="^" + message):
         make(**({"n": 4, "rng": 0} | bad))
-
-
-@pytest.mark.parametrize("make", [datasets.moons, datasets.rings, datasets.wave])
-def test_the_smallest_data_set_without_noise(make):
     x, y = make(np.int64(2), noise=0, rng=0)
     assert x.shape[0] == y.shape[0] == 2 and np.isfinite(x).all() and np.isfinite(y).all()
 
@@ -555,22 +460,24 @@ def test_differences_of_kernels_are_refused():
             other + Gaussian()
 
 
-@every_kernel
-def test_b2_78_a_matrix_that_does_not_fit_is_refused_before_it_is_made(kernel):
+def test_b2_78_a_matrix_that_does_not_fit_is_refused_before_it_is_made():
     long = np.broadcast_to(np.zeros((1, 1), np.float32), (3_000_000, 1))
-    with pytest.raises(ValueError, match=r"K must be small enough .* got 3000000 x 3000000 entries = 33,527.6 GiB"):
-        kernel(long)
+    for kernel in (Gaussian(), Polynomial() + Softmax()):
+        with pytest.raises(ValueError, match=r"K must be small enough .* got 3000000 x 3000000 .* = 33,527.6 GiB"):
+            kernel(long)
 
 
 def test_values_on_a_device_are_checked_only_when_asked(monkeypatch):
-    monkeypatch.setattr(_arrays, "_on_device", lambda x: True)
-    monkeypatch.setattr(_arrays, "memory", lambda x: None)
-    assert np.isnan(Gaussian()(spoiled(np.nan))).any()
-    with _arrays.check_values_on_device(), pytest.raises(ValueError, match="X must be finite"):
-        Gaussian()(spoiled(np.nan))
-    assert not _arrays.checks_values(X)
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(arrays, "on_device", arrays.compat.is_torch_array)
+    bad, negative = torch.tensor(spoiled(np.nan)), torch.tensor(-1.0)
+    assert bool(torch.isnan(Gaussian(negative)(bad)).any()) and not arrays.readable(bad)
+    with arrays.check_values_on_device():
+        for call, message in ((lambda: Gaussian()(bad), "X must be"), (lambda: Gaussian(negative), "lengthscale must")):
+            with pytest.raises(ValueError, match=message):
+                call()
 
 
 def test_messages_name_argument_expectation_finding_and_remedy():
     with pytest.raises(TypeError, match="^spam must be eggs; got ham. Buy eggs.$"):
-        _checks.fail("spam", "eggs", "ham", "Buy eggs.", TypeError)
+        checks.fail("spam", "eggs", "ham", "Buy eggs.", TypeError)

@@ -13,16 +13,13 @@ from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from companion import datasets, estimators, svm
-from companion._checks import NotPSDError
+from companion._core.checks import NotPSDError
 from companion.estimators import DualSVC, KernelRidge
 from companion.kernels import Gaussian, Laplacian, Polynomial, Precomputed
-from companion.svm import solve_dual, solve_ridge
-
-EXCEPTIONS = {}  # checks of scikit-learn that we do not pass: none
-CHECKED = [DualSVC(), DualSVC(kernel=Laplacian(2.0)), KernelRidge(), KernelRidge(kernel=0.5 * Laplacian(2.0) + 1.0)]
+from companion.svm import psd, solve_dual
 
 
-@parametrize_with_checks(CHECKED, expected_failed_checks=lambda _: EXCEPTIONS)
+@parametrize_with_checks([DualSVC(), DualSVC(kernel=0.5 * Laplacian(2.0) + 1.0), KernelRidge()])  # no exceptions
 def test_scikit_learn_s_checks(estimator, check):
     check(estimator)
 
@@ -36,19 +33,17 @@ def standardised(load):
     return StandardScaler().fit_transform(X), y
 
 
-def digits(*classes):
+def digits():
     X, y = load_digits(return_X_y=True)
-    chosen = np.isin(y, classes)
+    chosen = np.isin(y, (2, 3, 5, 8))
     return X[chosen], y[chosen]
 
 
 DATA = {
     "moons": moons,
     "breast-cancer": lambda: standardised(load_breast_cancer),
-    "digits-3-8": lambda: digits(3, 8),
-    "digits-4-9": lambda: digits(4, 9),
     "wine": lambda: standardised(load_wine),
-    "digits-2-3-5-8": lambda: digits(2, 3, 5, 8),
+    "digits": digits,
 }
 
 
@@ -101,9 +96,7 @@ def test_votes_decide_and_scores_break_ties():
     assert majority.argmax() == 1 and np.floor(majority + 0.5).tolist() == [[1, 2, 0]]
 
 
-@pytest.mark.parametrize(
-    "labels", [[0, 1], [-1, 1], [False, True], ["ham", "spam"], [7.0, 9.0], [3, 1, 2], list("cab")], ids=str
-)
+@pytest.mark.parametrize("labels", [[-1, 1], [False, True], ["ham", "spam"], [7.0, 9.0], list("cab")], ids=str)
 def test_b2_51_labels_of_any_kind(labels):
     X = np.random.default_rng(0).standard_normal((60, 2)) * 0.3
     codes = np.arange(60) % len(labels)
@@ -161,8 +154,8 @@ def test_parameters_of_the_kernel_are_searched(model):
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_the_kernel_matrix_is_certified_once(monkeypatch, n_classes):
-    calls, certify = [], svm._certify_psd
-    monkeypatch.setattr(svm, "_certify_psd", lambda K, tolerance: calls.append(K.shape) or certify(K, tolerance))
+    calls, certify = [], psd.certify_psd
+    monkeypatch.setattr(psd, "certify_psd", lambda K, tolerance: calls.append(K.shape) or certify(K, tolerance))
     X, y = standardised(load_wine)
     DualSVC().fit(X[y < n_classes], y[y < n_classes])
     assert calls == [(np.sum(y < n_classes),) * 2]
@@ -188,9 +181,8 @@ def test_b2_55_not_converged_warns_once_and_names_the_pair():
     with pytest.warns(ConvergenceWarning, match=message) as caught:
         model = DualSVC(max_iter=1).fit(X, names)
     assert len(caught) == 1 and caught[0].filename == __file__
-    assert (
-        issubclass(caught[0].category, svm.ConvergenceWarning) and caught[0].category is estimators.ConvergenceWarning
-    )
+    kind = caught[0].category
+    assert issubclass(kind, svm.ConvergenceWarning) and kind is estimators.ConvergenceWarning
     assert not model.converged_ and model.n_iter_.tolist() == [1, 1, 1] and (model.gap_ > 0.5).all()
     with pytest.warns(ConvergenceWarning, match="1 of 1 pairs .* worst 0 against 1. .* use a finite C"):
         DualSVC(C=np.inf).fit(np.zeros((2, 1)), [0, 1])
@@ -227,21 +219,15 @@ def test_b2_31_32_data_frames(model, y):
 
 X4 = np.array([[0.0], [1.0], [5.0], [6.0]])
 Y4 = [0, 0, 1, 1]
-MODELS = [DualSVC(), KernelRidge()]
-each_model = pytest.mark.parametrize("model", MODELS, ids=["svc", "ridge"])
+each_model = pytest.mark.parametrize("model", [DualSVC(), KernelRidge()], ids=["svc", "ridge"])
 
 BAD_X = {
     "B2-01-nan": (X4 * np.nan, ValueError, "Input X contains NaN"),
-    "B2-02-inf": (X4 + np.inf, ValueError, "Input X contains infinity"),
     "B2-07-no-rows": (X4[:0], ValueError, "minimum of 1 is required"),
-    "B2-08-no-features": (np.zeros((4, 0)), ValueError, r"0 feature\(s\)"),
-    "B2-10-1-d": (X4[:, 0], ValueError, "Reshape your data"),
-    "B2-11-3-d": (X4[None], ValueError, "dim 3"),
     "B2-14-big-integers": (2**53 + np.arange(1, 5)[:, None], ValueError, "X must be made of integers"),
     "B2-18-complex": (X4 * 1j, ValueError, "Complex data not supported"),
     "B2-20-strings": (X4.astype(str), ValueError, "not compatible with arrays of bytes/strings"),
     "B2-33-sparse-matrix": (sparse.csr_matrix(X4), TypeError, r"X must be dense \(sparse input is not .*; .* X.toarr"),
-    "B2-33-sparse-array": (sparse.coo_array(X4), TypeError, r"X must be dense \(sparse input is not .*; .* X.toarray"),
     "B2-34-masked": (np.ma.array(X4, mask=X4 > 5), ValueError, "X must be without masked entries; got 1 masked"),
     "B2-35-matrix": (X4.view(np.matrix), TypeError, r"X must be an array; got np.matrix. Use np.asarray\(X\)"),
 }  # fmt: skip
@@ -250,23 +236,19 @@ BAD_X = {
 @each_model
 @pytest.mark.parametrize(("bad", "error", "message"), BAD_X.values(), ids=BAD_X.keys())
 def test_bad_samples_are_refused(model, bad, error, message):
-    with pytest.raises(error, match=message):
-        clone(model).fit(bad, Y4)
-    with pytest.raises(error, match=message):
-        clone(model).fit(X4, Y4).predict(bad)
+    for call in (lambda: clone(model).fit(bad, Y4), lambda: clone(model).fit(X4, Y4).predict(bad)):
+        with pytest.raises(error, match=message):
+            call()
 
 
 @each_model
-@pytest.mark.parametrize("requires_grad", [False, True])
-def test_b2_37_38_tensors_are_refused_with_advice(model, requires_grad):
+def test_b2_37_38_tensors_are_refused_with_advice(model):
     torch = pytest.importorskip("torch")
-    tensor = torch.tensor(X4, requires_grad=requires_grad)
-    place = "a tensor on cpu that requires grad" if requires_grad else "a tensor on cpu"
-    message = rf"X must be a NumPy array \(or a list\); got {place}. Pass X.detach\(\).cpu\(\).numpy\(\)"
-    with pytest.raises(TypeError, match=message):
-        clone(model).fit(tensor, Y4)
-    with pytest.raises(TypeError, match=message):
-        clone(model).fit(X4, Y4).predict(tensor)
+    tensor = torch.tensor(X4, requires_grad=True)
+    message = r"X must be a NumPy array \(or a list\); got a tensor on cpu that .* Pass X.detach\(\).cpu\(\).numpy\(\)"
+    for call in (lambda: clone(model).fit(tensor, Y4), lambda: clone(model).fit(X4, Y4).predict(tensor)):
+        with pytest.raises(TypeError, match=message):
+            call()
     with pytest.raises(TypeError, match=r"y must be a NumPy array .* Pass y.detach\(\).cpu\(\).numpy\(\)"):
         clone(model).fit(X4, torch.tensor(Y4))
 
@@ -292,19 +274,14 @@ def test_b2_52_a_column_of_labels_warns_and_numbers_are_no_labels():
         DualSVC().fit(X4, [0, 0, np.nan, 1])
 
 
+HALF = np.eye(4, dtype=np.float16)
 INDEFINITE = np.array([[0.0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
 NO_KERNELS = {
     "string": ("rbf", X4, TypeError, "kernel must be a kernel object, 'precomputed' or None; got 'rbf'. For example"),
-    "function": (np.dot, X4, TypeError, "kernel must be a kernel object, .* companion.kernels.Gaussian"),
     "class": (Gaussian, X4, TypeError, "kernel must be a kernel object"),
     "B2-54-not-square": ("precomputed", np.ones((4, 3)), ValueError, r"K must be square, .* got shape \(4, 3\)"),
-    "B2-45-asymmetric": ("precomputed", np.triu(np.ones((4, 4))), ValueError, "K must be symmetric"),
-    "B2-46-indefinite": (
-        "precomputed",
-        INDEFINITE,
-        NotPSDError,
-        "K must be positive semi.*; got smallest eigenvalue",
-    ),
+    "B2-16-float16": ("precomputed", HALF, ValueError, "^X must be a kernel matrix in .*; got dtype float16"),
+    "B2-46-indefinite": ("precomputed", INDEFINITE, NotPSDError, "K must be positive semi.*; got smallest eigenvalue"),
 }
 
 
@@ -315,22 +292,12 @@ def test_what_is_no_kernel_and_no_kernel_matrix_is_refused_when_fitted(model, ke
         clone(model).set_params(kernel=kernel).fit(X, Y4)
 
 
-BAD_MACHINES = {
-    "B2-50-one-class": ({}, ["a"] * 4, ValueError, "y must be of two or more classes; got one class, 'a'. Check how"),
-    "B2-53-C": ({"C": 0.0}, Y4, ValueError, "C must be a positive number from .* or inf .hard margin.; got 0.0"),
-    "B2-53-C-nan": ({"C": np.nan}, Y4, ValueError, "C must be a positive number .* got nan"),
-    "tol": ({"tol": -1.0}, Y4, ValueError, "tol must be a positive finite number; got -1.0"),
-    "max_iter": ({"max_iter": 0}, Y4, ValueError, "max_iter must be an integer >= 1; got 0"),
-}
-
-
-@pytest.mark.parametrize(("parameters", "y", "error", "message"), BAD_MACHINES.values(), ids=BAD_MACHINES.keys())
-def test_bad_machines_are_refused(parameters, y, error, message):
-    with pytest.raises(error, match=message):
-        DualSVC(**parameters).fit(X4, y)
-
-
-def test_b2_53_an_infinite_price_is_the_hard_margin():
+def test_b2_50_53_one_class_and_bad_parameters_are_refused_and_an_infinite_c_is_the_hard_margin():
+    with pytest.raises(ValueError, match="y must be of two or more classes; got one class, 'a'. Check how"):
+        DualSVC().fit(X4, ["a"] * 4)
+    for bad in ({"C": 0.0}, {"tol": -1.0}, {"max_iter": 0}):
+        with pytest.raises(ValueError, match=f"{next(iter(bad))} must be"):
+            DualSVC(**bad).fit(X4, Y4)
     model = DualSVC(C=np.inf, kernel=Polynomial(1, 0.0)).fit(X4, Y4)
     np.testing.assert_allclose(model.decision_function([[1.0], [3.0], [5.0]]), [-1, 0, 1], atol=1e-12)
     assert model.support_.tolist() == [1, 2] and model.converged_
@@ -346,7 +313,7 @@ def test_single_precision_stays_and_half_is_computed_in_single():
     assert half.support_vectors_.dtype == np.float32
 
 
-@pytest.mark.parametrize("outputs", [None, 1, 3])
+@pytest.mark.parametrize("outputs", [None, 3])
 def test_ridge_is_scikit_learn_s(outputs):
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((50, 3)), rng.standard_normal(50 if outputs is None else (50, outputs))
@@ -355,20 +322,9 @@ def test_ridge_is_scikit_learn_s(outputs):
     theirs = Peer(alpha=0.3, kernel="rbf", gamma=1 / (2 * 1.5**2)).fit(X, y)
     np.testing.assert_allclose(ours.dual_coef_, theirs.dual_coef_, atol=1e-11)
     np.testing.assert_allclose(ours.predict(new), theirs.predict(new), atol=1e-11)
-    np.testing.assert_array_equal(ours.dual_coef_, solve_ridge(Gaussian(1.5)(X), y, penalty=0.3).coef)
     assert 0 <= ours.residual_ < 1e-14 and ours.X_fit_ is not X
-
-
-def test_ridge_refuses_a_negative_penalty():
     with pytest.raises(ValueError, match="penalty must be a non-negative finite number; got -1.0"):
-        KernelRidge(penalty=-1.0).fit(X4, Y4)
-
-
-@pytest.mark.parametrize("model", [DualSVC(kernel="precomputed"), KernelRidge(kernel="precomputed")])
-def test_b2_16_a_float16_kernel_matrix_is_refused(model):
-    X, y = datasets.moons(60, rng=0)
-    with pytest.raises(ValueError, match="^X must be a kernel matrix in float32 or float64; got dtype float16"):
-        model.fit(Gaussian()(X).astype(np.float16), y)
+        KernelRidge(penalty=-1.0).fit(X, y)
 
 
 def test_cloning_does_not_copy_a_precomputed_matrix():

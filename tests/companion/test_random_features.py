@@ -12,18 +12,16 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from companion import datasets, features, frequencies
 from companion.estimators import RandomFeatures
-from companion.kernels import Gaussian, Laplacian, Matern, Polynomial, Softmax
+from companion.kernels import Gaussian, Laplacian, Softmax
 
-EXCEPTIONS = {}  # checks of scikit-learn that we do not pass: none
 CHECKED = [
     RandomFeatures(),
     RandomFeatures(Laplacian(2.0), feature_map="fourier_offset"),
-    RandomFeatures(Matern(), scheme="fastfood"),
-    RandomFeatures(Gaussian(2.0), scheme="sobol"),
+    RandomFeatures(Gaussian(2.0), scheme="fastfood"),
 ]
 
 
-@parametrize_with_checks(CHECKED, expected_failed_checks=lambda _: EXCEPTIONS)
+@parametrize_with_checks(CHECKED)  # and no exceptions
 def test_scikit_learn_s_checks(estimator, check):
     check(estimator)
 
@@ -46,10 +44,9 @@ def test_features_are_those_of_the_functions(dtype):
 @pytest.mark.parametrize("scheme", [None, *frequencies.SCHEMES])
 def test_every_scheme_can_be_named(scheme):
     model = RandomFeatures(Gaussian(2.0), n_components=100, scheme=scheme, random_state=0)
-    Z = model.fit_transform(cloud())
+    assert model.fit_transform(cloud()).shape == (60, 100)
     names = model.get_feature_names_out()
-    assert Z.shape == (60, len(names)) and names[0] == "randomfeatures0"
-    assert Z.shape[1] == 100
+    assert len(names) == 100 and names[0] == "randomfeatures0"
 
 
 def test_the_default_kernel_is_scikit_learn_s_scale():
@@ -63,7 +60,7 @@ def test_the_default_kernel_is_scikit_learn_s_scale():
 
 
 def test_a_grid_is_searched_over_the_kernel():
-    X, y = datasets.moons(300, rng=0)
+    X, y = datasets.moons(200, rng=0)
     pipeline = make_pipeline(RandomFeatures(Gaussian(), 128, random_state=0), RidgeClassifier(alpha=1e-3))
     grid = {"randomfeatures__kernel__lengthscale": [0.3, 1.0, 30.0], "randomfeatures__scheme": ["iid", "sobol"]}
     search = GridSearchCV(pipeline, grid, error_score="raise").fit(X, y)
@@ -96,21 +93,15 @@ def test_the_kernel_that_was_given_is_not_touched():
     assert model.kernel_.lengthscale == 2.0
 
 
+ONLY = "RandomFeatures is for a stationary kernel or None; got "
 REFUSED = {
-    "kernel-name": (RandomFeatures("rbf"), TypeError, "RandomFeatures is for a stationary kernel or None; got 'rbf'"),
-    "precomputed": (RandomFeatures("precomputed"), TypeError, "RandomFeatures is for a stationary kernel or None"),
-    "polynomial": (RandomFeatures(Polynomial()), ValueError, "RandomFeatures is for a stationary kernel or None"),
-    "softmax": (
-        RandomFeatures(Softmax()),
-        ValueError,
-        "RandomFeatures is for a stationary kernel or None; got Softmax",
-    ),
+    "kernel-name": (RandomFeatures("rbf"), TypeError, ONLY + "'rbf'"),
+    "softmax": (RandomFeatures(Softmax()), ValueError, ONLY + "Softmax"),
+    "sum": (RandomFeatures(Gaussian() + Laplacian()), ValueError, "unite their features"),
     "scheme": (RandomFeatures(scheme="qmc"), ValueError, "scheme must be one of iid, orthogonal"),
     "map": (RandomFeatures(feature_map="cos"), ValueError, "feature_map must be one of fourier, fourier_offset"),
     "seed": (RandomFeatures(random_state="a"), TypeError, "random_state must be a non-negative integer"),
-    "sum": (RandomFeatures(Gaussian() + Laplacian()), ValueError, "unite their features"),
     "columns": (RandomFeatures(n_components=0), ValueError, "n_components must be an integer >= 1"),
-    "columns-float": (RandomFeatures(n_components=2.0), TypeError, "n_components must be an integer >= 1"),
     "orthogonal-laplacian": (RandomFeatures(Laplacian(), scheme="orthogonal"), ValueError, "isotropic"),
 }
 

@@ -1,7 +1,7 @@
 """The spectrum of every stationary kernel: its density, its sampler, its radius, and the kernel that they must give.
 
-Statistical thresholds come from Bernstein's inequality with the exact variance, or from that of Dvoretzky, Kiefer and
-Wolfowitz with Massart's constant: each comparison fails by chance for at most one seed in 10^8.
+Statistical thresholds come from Bernstein's inequality with the exact variance, or from Hoeffding's: each comparison
+fails by chance for at most one seed in 10^8.
 """
 
 import itertools
@@ -10,21 +10,19 @@ from functools import partial
 
 import numpy as np
 import pytest
+import samples
 from scipy import stats
-from scipy.integrate import quad
 from scipy.special import gammaln, ndtri
 
-from companion import _spectra
-from companion._arrays import generator
-from companion.features import fourier
-from companion.kernels import Cauchy, Constant, ExponentialPower, Gaussian, Laplacian, Matern, Polynomial, Softmax
+from companion._core.arrays import generator
+from companion.kernels import Cauchy, ExponentialPower, Gaussian, Laplacian, Matern
+from companion.kernels.spectra import bounded, norms, uniform
 
-LOG_CHANCE = math.log(2 / 1e-8)
 ISOTROPIC = {
     "gaussian": Gaussian, "matern-0.3": partial(Matern, 0.3), "matern-1.5": partial(Matern, 1.5),
     "matern-20.9": partial(Matern, 20.9), "matern-inf": partial(Matern, math.inf),
     "cauchy-0.4": partial(Cauchy, 0.4), "cauchy-1": partial(Cauchy, 1.0),
-    "cauchy-30": partial(Cauchy, 30), "power-0.4": partial(ExponentialPower, 0.4),
+    "cauchy-100": partial(Cauchy, 100), "power-0.4": partial(ExponentialPower, 0.4),
     "power-1": partial(ExponentialPower, 1), "power-1.5": partial(ExponentialPower, 1.5),
     "power-1.99": partial(ExponentialPower, 1.99), "power-2": partial(ExponentialPower, 2),
 }  # fmt: skip
@@ -39,50 +37,37 @@ every = pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())
 
 def profile(kernel, distance):
     """k as a function of the distance, for lengthscale 1."""
-    return kernel(np.reshape(distance, (-1, 1)), [[0.0]])[:, 0]
+    return kernel([[0.0]], np.reshape(distance, (-1, 1)))[0]
 
 
-def log_grid(dim, low=-110.0, high=130.0):
-    """Nodes of the trapezoidal rule in log r, fine enough for a radius of d Gaussians: (r, step)."""
+def log_grid(dim):
+    """Nodes of the trapezoidal rule in log r, fine enough for a radius of d Gaussians, with its density times r."""
     step = 0.1 if dim < 10 else 0.02
-    return np.exp(np.arange(low, high, step)), step
+    r = np.exp(np.arange(-60.0, 40.0, step))
+    return r, step, np.exp((1 - dim / 2) * math.log(2) - gammaln(dim / 2) + dim * np.log(r) - r**2 / 2)
 
 
-def bernstein(kernel, shift, n):
-    """How far the mean of n cosines may be from k, with the exact variance of a cosine, which is at most 2 off."""
+def cosines(kernel, shift, n):
+    """k, and how far the mean of n cosines may be from it, with the exact variance of a cosine."""
     k, k2 = (kernel([c * shift], [0 * shift])[0, 0] for c in (1.0, 2.0))
-    variance = (1 + k2 - 2 * k**2) / 2
-    return k, (2 / 3 * LOG_CHANCE + math.sqrt((2 / 3 * LOG_CHANCE) ** 2 + 2 * variance * LOG_CHANCE * n)) / n
+    return k, samples.bernstein((1 + k2 - 2 * k**2) / 2, n, chance=1e-8)
 
 
-def dkw(draws, r, density, step):
-    """The distance of the draws from the distribution function of a density, over the bound that it may reach."""
-    cdf = np.concatenate([[0.0], np.cumsum((density[1:] * r[1:] + density[:-1] * r[:-1]) / 2 * step)])
-    x, n = np.sort(draws), len(draws)
-    F = np.interp(np.log(x), np.log(r), cdf)
-    gap = max(np.max(np.arange(1, n + 1) / n - F), np.max(F - np.arange(n) / n))
-    return gap / (math.sqrt(LOG_CHANCE / (2 * n)) + 1e-3)  # 1e-3 for the interpolation
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape)
 
 
 # The density against the kernel
 
 
-@pytest.mark.parametrize("dim", [1, 2, 5, 64, 820])
-@radial
-def test_the_density_of_the_radius_integrates_to_one(make, dim):
-    r, step = log_grid(dim)
-    assert np.exp(make().radius_log_density(r, dim)) @ r * step == pytest.approx(1, abs=1e-10)
-
-
-@pytest.mark.parametrize("dim", [1, 2, 5, 64, 820])
+@pytest.mark.parametrize("dim", [1, 2, 5, 820])
 @radial
 def test_a_gaussian_average_of_the_kernel_is_one_of_the_density(make, dim):
     """∫ p(w) exp(-s²|w|²/2) dw = E k(s z) with z ~ N(0, I): without oscillation, and all s together determine p."""
     kernel = make()
-    r, step = log_grid(dim, low=-60.0, high=40.0)
+    r, step, chi = log_grid(dim)
     log_density = kernel.radius_log_density(r, dim)
-    chi = np.exp((1 - dim / 2) * math.log(2) - gammaln(dim / 2) + dim * np.log(r) - r**2 / 2)  # times r
-    for s in np.array([0.01, 0.3, 1.0, 4.0, 100.0]) / math.sqrt(dim):
+    for s in np.array([0.0, 0.01, 0.3, 1.0, 4.0, 100.0]) / math.sqrt(dim):
         left = np.exp(log_density + np.log(r) - (s * r) ** 2 / 2).sum() * step
         right = (profile(kernel, s * r) * chi).sum() * step
         assert left == pytest.approx(right, rel=1e-8, abs=1e-14)
@@ -97,12 +82,11 @@ def test_an_exponential_power_has_a_density_only_where_it_has_a_closed_form(alph
             call()
 
 
-@pytest.mark.parametrize(("alpha", "other"), [(1, Matern(0.5)), (2, Gaussian(1 / math.sqrt(2)))], ids=["1", "2"])
-def test_the_closed_forms_of_exponential_powers_are_those_of_their_other_names(alpha, other):
-    W = np.random.default_rng(0).standard_normal((6, 3)) * 3
-    np.testing.assert_allclose(
-        ExponentialPower(alpha).spectral_log_density(W), other.spectral_log_density(W), rtol=1e-13
-    )
+def bessel(n, r):
+    """log(r^(n + 1/2) K_(n + 1/2)(r)), a polynomial times exp(-r) (DLMF 10.49.12)."""
+    k = np.arange(n + 1)
+    terms = gammaln(n + k + 1) - gammaln(k + 1) - gammaln(n - k + 1) - k * math.log(2) + (n - k) * np.log(r)[:, None]
+    return np.logaddexp.reduce(terms, axis=1) - r + 0.5 * math.log(math.pi / 2)
 
 
 CLOSED = [  # beta, d
@@ -115,20 +99,10 @@ CLOSED = [  # beta, d
 ]
 
 
-def bessel(n, r):
-    """log(r^(n + 1/2) K_(n + 1/2)(r)), a polynomial times exp(-r) (DLMF 10.49.12)."""
-    k = np.arange(n + 1)
-    log_terms = (
-        gammaln(n + k + 1) - gammaln(k + 1) - gammaln(n - k + 1) - k * math.log(2) + (n - k) * np.log(r)[:, None]
-    )
-    return np.logaddexp.reduce(log_terms, axis=1) - r + 0.5 * math.log(math.pi / 2)
-
-
 @pytest.mark.parametrize(("beta", "dim", "expected"), CLOSED)
 def test_cauchy_densities_in_closed_form_from_tiny_to_huge_frequencies(beta, dim, expected):
     r = np.array([1e-300, 1e-30, 1e-9, 1e-7, 1e-3, 0.5, 1, 7, 60, 1e4, 1e9, 1e12])
-    W = np.zeros((len(r), dim))
-    W[:, 0] = r
+    W = r[:, None] * np.eye(dim)[0]
     np.testing.assert_allclose(Cauchy(beta).spectral_log_density(W), expected(r), rtol=1e-13, atol=1e-12)
 
 
@@ -146,55 +120,23 @@ def test_cauchy_becomes_gaussian_without_loss_of_digits(beta):
     np.testing.assert_allclose(got, Gaussian().spectral_log_density(W), rtol=0, atol=1e-14 + 100 / beta)
 
 
-@pytest.mark.parametrize("beta", [31.5, 40.0, 1e3])
-@pytest.mark.parametrize("dim", [1, 2, 16])
-def test_cauchy_densities_of_large_order_are_those_of_their_gamma_mixture(beta, dim):
-    mixing, r = stats.gamma(beta), np.array([0.1, 1.0, 10.0])
-    low, high = mixing.ppf(1e-30), mixing.isf(1e-30)
-
-    def density(x):
-        at = lambda v: mixing.pdf(v) * (4 * np.pi * v) ** (-dim / 2) * np.exp(-(x**2) / (4 * v))  # noqa: E731
-        return quad(at, low, high, epsabs=0, epsrel=1e-12, limit=400)[0]
-
-    expected = np.log([density(x) for x in r])
-    np.testing.assert_allclose(_spectra.GammaMixture(beta)._log(r, dim, 0), expected, rtol=0, atol=1e-9)
-
-
-@pytest.mark.parametrize("nu", [1e-3, 0.2, 1.5, 20.9])
-def test_matern_has_student_densities(nu):
-    W = np.random.default_rng(0).standard_normal((6, 3)) * np.array([0.01, 0.1, 1, 3, 30, 1e4])[:, None]
-    expected = stats.multivariate_t(np.zeros(3), np.eye(3), df=2 * nu).logpdf(W)
-    np.testing.assert_allclose(Matern(nu).spectral_log_density(W), expected, rtol=1e-9, atol=1e-9)
-
-
-def test_matern_inf_has_the_spectrum_of_the_gaussian():
-    W = np.random.default_rng(0).standard_normal((5, 820))
-    np.testing.assert_array_equal(Matern(math.inf).spectral_log_density(W), Gaussian().spectral_log_density(W))
-
-
-def test_gaussian_and_laplacian_densities_are_those_of_scipy():
-    W = np.random.default_rng(0).standard_normal((6, 3)) * 3
+def test_densities_are_those_of_scipy():
+    W, spread = normal(6, 3) * 3, np.array([0.01, 0.1, 1, 3, 30, 1e4])[:, None]
     expected = stats.multivariate_normal(np.zeros(3), np.diag([4.0, 1.0, 0.25])).logpdf(W)
     np.testing.assert_allclose(Gaussian([0.5, 1.0, 2.0]).spectral_log_density(W), expected, rtol=1e-13)
     expected = stats.cauchy(scale=[2.0, 1.0, 0.5]).logpdf(W).sum(axis=1)
     np.testing.assert_allclose(Laplacian([0.5, 1.0, 2.0]).spectral_log_density(W), expected, rtol=1e-13)
+    for nu in (1e-3, 0.2, 1.5, 20.9):
+        expected = stats.multivariate_t(np.zeros(3), np.eye(3), df=2 * nu).logpdf(W * spread)
+        np.testing.assert_allclose(Matern(nu).spectral_log_density(W * spread), expected, rtol=1e-9, atol=1e-9)
 
 
 @known
 def test_a_lengthscale_stretches_the_density(make):
-    W, scale = np.random.default_rng(1).standard_normal((5, 3)), np.array([0.2, 1.0, 7.0])
-    expected = make().spectral_log_density(W * scale) + np.log(scale).sum()
-    np.testing.assert_allclose(make(scale).spectral_log_density(W), expected, rtol=1e-13)
-    expected = make().spectral_log_density(W * 3.0) + 3 * math.log(3.0)
-    np.testing.assert_allclose(make(3.0).spectral_log_density(W), expected, rtol=1e-13)
-
-
-@known
-def test_no_density_underflows_in_many_dimensions(make):
-    kernel = make()
-    W = kernel.sample_spectrum(4, 820, rng=0)
-    assert np.isfinite(kernel.spectral_log_density(W)).all()
-    assert np.isfinite(kernel.spectral_log_density(W * 1e-12)).all()
+    W = normal(5, 3, seed=1)
+    for lengthscale in (np.array([0.2, 1.0, 7.0]), 3.0):
+        expected = make().spectral_log_density(W * lengthscale) + np.log(lengthscale * np.ones(3)).sum()
+        np.testing.assert_allclose(make(lengthscale).spectral_log_density(W), expected, rtol=1e-13)
 
 
 @radial
@@ -207,9 +149,8 @@ def test_the_density_of_the_radius_is_that_of_the_frequency_times_the_sphere(mak
 
 @radial
 def test_at_radius_zero_the_density_of_the_radius_has_its_limit(make):
-    kernel = make()
     for dim in (1, 2, 5):
-        zero, tiny, less = kernel.radius_log_density([0.0, 1e-200, 1e-250], dim)
+        zero, tiny, less = make().radius_log_density([0.0, 1e-200, 1e-250], dim)
         assert zero == pytest.approx(tiny, abs=1e-6) or zero == math.copysign(math.inf, less - tiny)
 
 
@@ -219,83 +160,67 @@ def test_at_radius_zero_the_density_of_the_radius_has_its_limit(make):
 @every
 def test_the_average_of_cosines_is_the_kernel(make):
     """Along an axis, along a diagonal, near and far, with one lengthscale and with one per feature."""
-    for lengthscale in (1.0, 3.0, np.array([0.5, 2.0, 5.0])):
+    for lengthscale in (3.0, np.array([0.5, 2.0, 5.0])):
         kernel = make(lengthscale)
         W = kernel.sample_spectrum(50_000, 3, rng=2)
         for shift in np.array([[0.05, 0, 0], [1, 0, 0], [0.6, -0.6, 0.6], [2, 2, 2]]) * lengthscale:
-            k, bound = bernstein(kernel, shift, len(W))
+            k, bound = cosines(kernel, shift, len(W))
             assert abs(np.cos(W @ shift).mean() - k) < bound
 
 
 @isotropic
-@pytest.mark.parametrize("dim", [1, 3, 50])
+@pytest.mark.parametrize("dim", [1, 50])
 def test_a_gaussian_average_of_the_kernel_is_one_of_the_radii(make, dim):
     """E exp(-s²R²/2) = E k(s z) with z ~ N(0, I), within Hoeffding's bound: it holds where no density is known."""
     kernel = make()
-    r, step = log_grid(dim, low=-60.0, high=40.0)
-    chi = np.exp((1 - dim / 2) * math.log(2) - gammaln(dim / 2) + dim * np.log(r) - r**2 / 2)  # times r
-    U = np.random.default_rng(6).random((30_000, kernel._spectrum().radius_uniforms))
-    for radii in (kernel.sample_radius(30_000, dim, rng=0), kernel._spectrum().radius(U, dim)):
+    r, step, chi = log_grid(dim)
+    U = np.random.default_rng(6).random((30_000, kernel.spectrum.radius_uniforms))
+    for radii in (kernel.sample_radius(30_000, dim, rng=0), kernel.spectrum.radius(U, dim)):
         for s in np.array([0.01, 0.3, 1.0, 4.0]) / math.sqrt(dim):
             expected = (profile(kernel, s * r) * chi).sum() * step
             gap = np.exp(-((s * radii) ** 2) / 2).mean() - expected
-            assert abs(gap) < math.sqrt(LOG_CHANCE / (2 * len(radii)))
+            assert abs(gap) < math.sqrt(math.log(2 / 1e-8) / (2 * len(radii)))
 
 
-@pytest.mark.parametrize("dim", [1, 2, 7])
-@radial
-def test_radii_from_uniform_points_have_their_density(make, dim):
-    kernel = make()
-    spectrum = kernel._spectrum()
-    U = np.random.default_rng(4).random((30_000, spectrum.radius_uniforms))
-    r, step = log_grid(dim)
-    assert dkw(spectrum.radius(U, dim), r, np.exp(kernel.radius_log_density(r, dim)), step) < 1
-
-
-@pytest.mark.parametrize("dim", [1, 2, 7])
 @isotropic
-def test_radii_increase_with_each_of_their_uniform_numbers(make, dim):
-    spectrum, random = make()._spectrum(), np.random.default_rng(4)
-    U = random.random((2000, spectrum.radius_uniforms))
-    more = U + (1 - U) * random.random((2000, 1)) * (np.arange(U.shape[1]) == random.integers(U.shape[1]))
-    assert (spectrum.radius(more, dim) >= spectrum.radius(U, dim)).all()
+def test_radii_increase_with_each_of_their_uniform_numbers(make):
+    spectrum, random = make().spectrum, np.random.default_rng(4)
+    for dim in (1, 7):
+        U = random.random((2000, spectrum.radius_uniforms))
+        more = U + (1 - U) * random.random((2000, 1)) * (np.arange(U.shape[1]) == random.integers(U.shape[1]))
+        assert (spectrum.radius(more, dim) >= spectrum.radius(U, dim)).all()
 
 
 def test_sample_radius_is_the_transform_of_uniform_numbers_whatever_the_lengthscale():
     U = generator(5, "radii").random((10, 2))
     for kernel in (Cauchy(0.7), Cauchy(0.7, 2.0)):
-        np.testing.assert_array_equal(kernel.sample_radius(10, 3, rng=5), kernel._spectrum().radius(U, 3))
-
-
-EXTREME = np.array([1e-100, 1e-20, 1e-6, 0.3, 0.999, 1 - 1e-9, 1 - 2.0**-53])
+        np.testing.assert_array_equal(kernel.sample_radius(10, 3, rng=5), kernel.spectrum.radius(U, 3))
 
 
 def test_quantiles_of_the_radius_keep_their_digits_in_both_tails():
-    U = EXTREME[:, None]
+    u = np.array([1e-100, 1e-20, 1e-6, 0.3, 0.999, 1 - 1e-9, 1 - 2.0**-53])
     rest = np.array([1.0, 1.0, 1 - 1e-6, 0.7, 1 - 0.999, 1 - (1 - 1e-9), 2.0**-53])
-    tangent = np.where(EXTREME < 0.5, np.tan(np.pi * EXTREME / 2), 1 / np.tan(np.pi * rest / 2))
-    np.testing.assert_allclose(Matern(0.5)._spectrum().radius(U, 1), _spectra.bounded(tangent), rtol=1e-12)
+    tangent = np.where(u < 0.5, np.tan(np.pi * u / 2), 1 / np.tan(np.pi * rest / 2))
+    np.testing.assert_allclose(Matern(0.5).spectrum.radius(u[:, None], 1), bounded(tangent), rtol=1e-12)
     for nu in (1e-20, 1e-3, 0.1, 1.5, 20.9):  # in two dimensions P(R > r) = (1 + r² / (2 nu))^-nu
         with np.errstate(over="ignore"):
-            expected = np.sqrt(2 * nu * np.expm1(-np.where(EXTREME < 0.5, np.log1p(-EXTREME), np.log(rest)) / nu))
-        np.testing.assert_allclose(Matern(nu)._spectrum().radius(U, 2), _spectra.bounded(expected), rtol=1e-10)
-    np.testing.assert_allclose(
-        Gaussian()._spectrum().radius(U[:4], 1), -ndtri((1 - EXTREME[:4]) / 2), rtol=1e-9, atol=1e-15
-    )
+            expected = np.sqrt(2 * nu * np.expm1(-np.where(u < 0.5, np.log1p(-u), np.log(rest)) / nu))
+        np.testing.assert_allclose(Matern(nu).spectrum.radius(u[:, None], 2), bounded(expected), rtol=1e-10)
+    half_normal = Gaussian().spectrum.radius(u[:4, None], 1)
+    np.testing.assert_allclose(half_normal, -ndtri((1 - u[:4]) / 2), rtol=1e-9, atol=1e-15)
 
 
 @pytest.mark.parametrize("kernel", [Matern(0.01), Matern(1e-4), Cauchy(0.01), ExponentialPower(0.02)], ids=repr)
 def test_the_roughest_kernels_have_finite_frequencies(kernel):
-    W = kernel.sample_spectrum(20_000, 2, rng=0)
-    assert np.isfinite(W.astype(np.float32)).all()
-    k, bound = bernstein(kernel, np.array([0.5, -0.5]), len(W))
-    phi = fourier([[0.0, 0.0], [0.5, -0.5]], W)  # which refuses angles without digits
-    assert abs(phi[0] @ phi[1] - k) < bound
+    W, shift = kernel.sample_spectrum(20_000, 2, rng=0), np.array([0.5, -0.5])
+    assert np.isfinite(W.astype(np.float32)).all() and np.abs(W).max() < 4e12  # from there angles lose digits
+    k, bound = cosines(kernel, shift, len(W))
+    assert abs(np.cos(W @ shift).mean() - k) < bound
 
 
 def test_lengths_are_bounded_without_a_jump_or_a_tie():
     r = np.array([0.0, 1e-300, 1.0, 9.99e9, 1e10, 1.001e10, 1e12, 1e15, np.inf])
-    squeezed = _spectra.bounded(r)
+    squeezed = bounded(r)
     assert (squeezed[:5] == r[:5]).all() and (np.diff(squeezed) > 0).all() and squeezed[-1] == 2e10
 
 
@@ -310,30 +235,22 @@ class Zeros:
 
 @every
 def test_the_closed_end_of_the_uniform_numbers_gives_finite_frequencies(make):
-    spectrum = make()._spectrum()
-    U = _spectra.uniform(Zeros(), (2, spectrum.uniforms(3)))
+    spectrum = make().spectrum
+    U = uniform(Zeros(), (2, spectrum.uniforms(3)))
     assert ((U > 0) & (U < 2.0**-53)).all() and np.isfinite(spectrum.from_uniform(U, 3)).all()
     assert np.isfinite(spectrum.sample(Zeros(), 2, 3)).all()
 
 
-HUGE = [[1.0, 1e300, 1.0], [1e300, 2e300, 3e300], [0.0, 1e-300, 0.0], [1e-300, 2e-300, 3e-300]]
-
-
-def test_norms_of_any_size_have_no_sign():
-    W = np.array(HUGE)
+def test_norms_and_densities_are_even_however_long_the_frequency():
+    W = np.array([[1.0, 1e300, 1.0], [1e300, 2e300, 3e300], [0.0, 1e-300, 0.0], [1e-300, 2e-300, 3e-300]])
     expected = [1e300, 14**0.5 * 1e300, 1e-300, 14**0.5 * 1e-300]
     for signs in itertools.product([-1, 1], repeat=3):
-        np.testing.assert_allclose(_spectra.norms(W * signs), expected, rtol=1e-15)
+        np.testing.assert_allclose(norms(W * signs), expected, rtol=1e-15)
+        for kernel in (Gaussian(), Matern(0.3), Cauchy(0.4), Cauchy(100), Laplacian()):
+            np.testing.assert_array_equal(kernel.spectral_log_density(W * signs), kernel.spectral_log_density(W))
 
 
-@pytest.mark.parametrize("name", ["gaussian", "matern-0.3", "matern-inf", "cauchy-0.4", "cauchy-30", "laplacian"])
-def test_the_density_is_even_however_long_the_frequency(name):
-    kernel, W = ALL[name](), np.array(HUGE)
-    for signs in itertools.product([-1, 1], repeat=3):
-        np.testing.assert_array_equal(kernel.spectral_log_density(W * signs), kernel.spectral_log_density(W))
-
-
-# Seeds
+# Seeds, arrays, errors
 
 
 @every
@@ -347,22 +264,19 @@ def test_one_seed_gives_the_same_frequencies_and_another_gives_others(make):
     assert not np.isin(kernel.sample_spectrum(5, 3, rng=moving), kernel.sample_spectrum(5, 3, rng=moving)).any()
 
 
-# Arrays and errors
-
-
-@pytest.mark.parametrize("name", ["gaussian", "matern-0.3", "cauchy-0.4", "power-1", "laplacian"])
+@pytest.mark.parametrize("name", ["gaussian", "cauchy-0.4", "power-1", "laplacian"])
 def test_densities_follow_backend_and_dtype(name, xp, dtype, close):
     if xp.name == "torch-cuda":
         pytest.skip("densities are computed on the host")
-    W, r = np.random.default_rng(0).standard_normal((4, 2)).astype(dtype), np.array([0.5, 2.0], dtype)
-    kernel = ALL[name](np.array([0.5, 2.0]))
+    W, r, lengthscale = normal(4, 2).astype(dtype), np.array([0.5, 2.0], dtype), np.array([0.5, 2.0], dtype)
+    kernel = ALL[name](lengthscale)
     got = kernel.spectral_log_density(xp(W))
     assert type(got) is type(xp(W)) and xp.numpy(got).dtype == dtype
     close(xp.numpy(got), kernel.spectral_log_density(W.astype("float64")))
     assert kernel.spectral_log_density(W.astype("float16")).dtype == "float16"
     if kernel.isotropic:
         close(xp.numpy(kernel.radius_log_density(xp(r), 3)), kernel.radius_log_density(r.astype("float64"), 3))
-    on_backend = ALL[name](xp(np.array([0.5, 2.0], dtype)))
+    on_backend = ALL[name](xp(lengthscale))
     np.testing.assert_array_equal(on_backend.sample_spectrum(3, 2, rng=0), kernel.sample_spectrum(3, 2, rng=0))
 
 
@@ -372,65 +286,34 @@ def test_what_records_a_gradient_is_refused_with_advice():
     with pytest.raises(TypeError, match=r"W must be .*; got a tensor .* with a gradient. Pass W.detach\(\).cpu\(\)"):
         Gaussian().spectral_log_density(W)
     kernel = Gaussian(torch.tensor(2.0, requires_grad=True))
+    message = "lengthscale .* requires grad. Draw for lengthscale 1 and pass X / length"
     for call in (lambda: kernel.sample_spectrum(3, 2), lambda: kernel.spectral_log_density([[0.0, 1.0]])):
-        with pytest.raises(
-            ValueError, match="lengthscale .* requires grad. Draw for lengthscale 1 and pass X / length"
-        ):
+        with pytest.raises(ValueError, match=message):
             call()
     assert kernel.sample_radius(3, 2).shape == (3,)
 
 
-@every
-@pytest.mark.parametrize(
-    ("bad", "message"),
-    [
-        ([[np.nan, 0.0]], r"W must be finite; got 1 NaN .* index \(0, 0\)"),
-        ([[np.inf, 0.0]], "W must be finite"),
-        ([0.0, 1.0], r"W must be a 2-D array .* got shape \(2,\)"),
-        ([[]], "W must be non-empty"),
-        ([[1j, 0.0]], "W must be real"),
-        ([["1", "2"]], "W must be of dtype"),
-        ([[0.0, 1.0, 2.0]], r"lengthscale must be a number or an array of shape \(3,\), .* got shape \(2,\)"),
-        ([[1e308, 1e308]], r"W \* lengthscale must be within the range of its dtype .* got an overflow"),
-    ],
-)
-def test_bad_frequencies_are_refused(make, bad, message):
-    with pytest.raises(ValueError, match=message):
-        make([2.0, 3.0]).spectral_log_density(bad)
-
-
 G = Gaussian([1.0, 2.0])
 REFUSED = [
+    ([0.0, 1.0], ValueError, r"W must be a 2-D array .* got shape \(2,\)"),
+    ([[0.0, 1.0, 2.0]], ValueError, r"lengthscale must be a number or an array of shape \(3,\), .* got shape \(2,\)"),
+    ([[1e308, 1e308]], ValueError, r"W \* lengthscale must be within the range of its dtype .* got an overflow"),
     (lambda: G.sample_spectrum(0, 2), ValueError, "n must be an integer >= 1; got 0"),
     (lambda: G.sample_spectrum(2, 0), ValueError, "dim must be an integer >= 1; got 0"),
     (lambda: G.sample_spectrum(2.0, 2), TypeError, "n must be an integer >= 1; got 2.0"),
     (lambda: G.sample_spectrum(10**9, 10**6), ValueError, "W must be small enough .* Draw fewer frequencies"),
-    (lambda: G.sample_spectrum(2, 2, rng=0.5), TypeError, "rng must be"),
-    (lambda: G.sample_spectrum(4, 3), ValueError, r"lengthscale must be a number or an array of shape \(3,\)"),
     (lambda: Gaussian(5e-324).sample_spectrum(2, 2, rng=0), ValueError, "W must be within .* Raise the lengthscale"),
-    (lambda: G.sample_radius(0, 2), ValueError, "n must be an integer >= 1; got 0"),
     (lambda: G.sample_radius(2, True), TypeError, "dim must be an integer >= 1; got True"),
-    (lambda: G.sample_radius(10**9, 10**6), ValueError, "must be small enough"),
-    (lambda: G.sample_radius(2, 2, rng=-1), ValueError, "rng must be"),
     (lambda: G.radius_log_density([-1.0], 2), ValueError, "radius must be non-negative; got -1. It is the length"),
-    (lambda: G.radius_log_density([np.nan], 2), ValueError, "radius must be finite"),
     (lambda: G.radius_log_density([[1.0]], 2), ValueError, r"radius must be a 1-D array .* got shape \(1, 1\)"),
     (lambda: G.radius_log_density([1.0], 0), ValueError, "dim must be an integer >= 1; got 0"),
 ]
 
 
-@pytest.mark.parametrize(("call", "error", "message"), REFUSED)
-def test_bad_counts_seeds_and_radii_are_refused(call, error, message):
+@pytest.mark.parametrize(("bad", "error", "message"), REFUSED)
+def test_bad_frequencies_counts_seeds_and_radii_are_refused(bad, error, message):
     with pytest.raises(error, match=message):
-        call()
-
-
-@every
-def test_a_lengthscale_that_was_spoiled_later_is_refused(make):
-    kernel = make()
-    kernel.lengthscale = -1.0
-    with pytest.raises(ValueError, match="lengthscale must be a positive finite number"):
-        kernel.sample_spectrum(4, 2)
+        bad() if callable(bad) else G.spectral_log_density(bad)
 
 
 def test_the_laplacian_has_no_law_of_the_radius_and_says_why():
@@ -439,8 +322,3 @@ def test_the_laplacian_has_no_law_of_the_radius_and_says_why():
         with pytest.raises(ValueError, match=message):
             call()
     assert not Laplacian.isotropic and Gaussian.isotropic and "isotropic" not in repr(Laplacian())
-
-
-def test_kernels_that_are_not_stationary_have_no_spectrum():
-    for kernel in (Polynomial(), Softmax(), Constant(), Gaussian() + Gaussian(), 2.0 * Gaussian()):
-        assert not hasattr(kernel, "sample_spectrum")

@@ -23,30 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from companion import _arrays
-from companion._arrays import Array
+from companion._core.arrays import Array, follow, from_host, host, runs_on_numpy
 
 _ROWS = 64  # samples at a time: they stay in the level-2 cache
 
 
 def hadamard_reference(p: int) -> np.ndarray:
-    """H_2p = [[H_p, H_p], [H_p, -H_p]], starting from H_1 = [[1]] (Sylvester's construction).
-
-    Parameters
-    ----------
-    p : int
-        A power of 2.
-
-    Returns
-    -------
-    ndarray of shape (p, p)
-
-    Examples
-    --------
-    >>> hadamard_reference(2)
-    array([[ 1.,  1.],
-           [ 1., -1.]])
-    """
+    """H_2p = [[H_p, H_p], [H_p, -H_p]], starting from H_1 = [[1]] (Sylvester's construction)."""
     H = np.ones((1, 1))
     while len(H) < p:
         H = np.block([[H, H], [H, -H]])
@@ -54,23 +37,7 @@ def hadamard_reference(p: int) -> np.ndarray:
 
 
 def sorf_reference(signs: np.ndarray) -> np.ndarray:
-    """W = √p (H/√p) D1 (H/√p) D2 (H/√p) D3, straight from the formula.
-
-    Parameters
-    ----------
-    signs : array of shape (3, p)
-        The diagonals of D1, D2, D3, each entry ±1.
-
-    Returns
-    -------
-    ndarray of shape (p, p)
-
-    Examples
-    --------
-    >>> sorf_reference(np.ones((3, 2)))
-    array([[ 1.,  1.],
-           [ 1., -1.]])
-    """
+    """W = √p (H/√p) D1 (H/√p) D2 (H/√p) D3, straight from the formula."""
     p = signs.shape[1]
     H = hadamard_reference(p) / np.sqrt(p)
     D1, D2, D3 = (np.diag(s) for s in signs)
@@ -78,29 +45,7 @@ def sorf_reference(signs: np.ndarray) -> np.ndarray:
 
 
 def fastfood_reference(radii: np.ndarray, g: np.ndarray, permutation: np.ndarray, signs: np.ndarray) -> np.ndarray:
-    """W = S H G P H B / √p with S = diag(radii / |g|), straight from the formula.
-
-    Parameters
-    ----------
-    radii : array of shape (p,)
-        The lengths of the rows of W.
-    g : array of shape (p,)
-        Gaussian, the diagonal of G.
-    permutation : integer array of shape (p,)
-        (P z)_i = z[permutation[i]].
-    signs : array of shape (p,)
-        The diagonal of B, each entry ±1.
-
-    Returns
-    -------
-    ndarray of shape (p, p)
-
-    Examples
-    --------
-    >>> fastfood_reference(np.array([5.0, 10.0]), np.array([3.0, 4.0]), np.array([0, 1]), np.ones(2)).round(3)
-    array([[ 4.95 , -0.707],
-           [-1.414,  9.899]])
-    """
+    """W = S H G P H B / √p with S = diag(radii / |g|), straight from the formula."""
     p = len(g)
     H, P = hadamard_reference(p), np.eye(p)[permutation]
     S = np.diag(radii / np.sqrt(np.sum(g**2)))
@@ -142,17 +87,19 @@ class Hadamard:
         scales[0, :, : self.shape[1]] /= lengthscale
         return Hadamard(scales, self.shape, self.order)
 
-    def project(self, X: Array) -> Array:
-        """X Wᵀ of shape (n, m), for checked X of shape (n, d): by the matrix W itself where NumPy may not compute."""
-        if not _arrays.runs_on_numpy(X):
-            return X @ _arrays.follow(self._matrix, X).T
-        x = _arrays.host(X)
-        A, B = (_sylvester(q).astype(x.dtype) for q in self._two_factors())
-        return _arrays.from_host(self._in_the_cache(x, self.scales.astype(x.dtype), A, B), X)
-
     @cached_property
-    def _matrix(self) -> np.ndarray:
+    def matrix(self) -> np.ndarray:
+        """W, made once."""
         return np.asarray(self)
+
+    def project(self, X: Array) -> Array:
+        """X Wᵀ of shape (..., m), for X of shape (..., d): by the matrix W itself where NumPy may not compute."""
+        if not runs_on_numpy(X):
+            return X @ follow(self.matrix, X).T
+        x = host(X).reshape(-1, self.shape[1])
+        A, B = (_sylvester(q).astype(x.dtype) for q in self._two_factors())
+        P = self._in_the_cache(x, self.scales.astype(x.dtype), A, B)
+        return from_host(P.reshape(*X.shape[:-1], self.shape[0]), X)
 
     def longest(self) -> float:
         """A bound of the lengths of the rows: the largest entries of a block's diagonals, times √p for each H."""

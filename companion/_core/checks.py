@@ -10,12 +10,11 @@ ValueError: X must be a 2-D array of shape (n_samples, n_features); got shape (3
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, NoReturn
 
 import numpy as np
 
-GIB = 2**30
 _NDIM = {1: "1-D array of shape (n_samples,)", 2: "2-D array of shape (n_samples, n_features)"}
 
 
@@ -30,7 +29,7 @@ class NotPSDError(np.linalg.LinAlgError):
         The smallest eigenvalue of the matrix, also kept as an attribute.
     """
 
-    def __init__(self, message: str, smallest_eigenvalue: float):
+    def __init__(self, message: str, smallest_eigenvalue: float) -> None:
         super().__init__(message)
         self.smallest_eigenvalue = smallest_eigenvalue
 
@@ -71,33 +70,14 @@ def dense(name: str, value: Any) -> None:
         fail(name, "dense (sparse input is not supported)", type(value).__name__, fix, TypeError)
 
 
-def no_missing_columns(name: str, columns: Sequence[Any]) -> None:
-    """Refuse a data frame that has missing values in the named columns."""
-    if len(columns):
-        listed = ", ".join(map(repr, columns))
-        fail(name, "free of missing values", f"missing values in column(s) {listed}", "Fill or drop those rows.")
-
-
-def not_an_array(name: str, value: Any) -> NoReturn:
-    """Refuse an object that is no array, list, tuple or data frame."""
-    fix = "Pass a NumPy array, a torch tensor, a list of lists or a data frame."
-    fail(name, "an array", f"{type(value).__name__}", fix, TypeError)
-
-
-def unreadable(name: str, reason: Exception | str) -> NoReturn:
-    """Refuse an object whose entries are not all real numbers, or whose rows differ in length."""
-    fix = "Every entry must be a real number and all rows equally long."
-    fail(name, "an array of real numbers", f"entries that cannot be converted ({reason})", fix)
-
-
 def dtype(name: str, got: str) -> None:
     """Refuse element types that are not real numbers of a supported precision; ``got`` is the name of the type."""
     if got.startswith("complex"):
         fail(name, "real", f"dtype {got}", f"Stack the real and imaginary parts of {name} as features.")
-    if got in ("float16", "float32", "float64"):
+    if got in ("float16", "bfloat16", "float32", "float64"):
         return
     advice = "Cast to float64." if got in ("longdouble", "float128", "float96") else "Cast to float32 or float64."
-    fail(name, "of dtype float16, float32, float64, integer or bool", f"dtype {got}", advice)
+    fail(name, "of dtype float16, bfloat16, float32, float64, integer or bool", f"dtype {got}", advice)
 
 
 def shape(name: str, got: tuple[int, ...], ndim: tuple[int, ...]) -> None:
@@ -112,7 +92,10 @@ def shape(name: str, got: tuple[int, ...], ndim: tuple[int, ...]) -> None:
             fix = f"Use {name}.reshape(-1, 1) for one feature, {name}.reshape(1, -1) for one sample."
         elif len(got) == 0:
             fix = "A single number has no axes."
-        fail(name, "a " + " or a ".join(_NDIM[n] for n in ndim), f"shape {got}", fix)
+        expected = "a " + " or a ".join(_NDIM[n] for n in ndim if n in _NDIM)
+        if max(ndim) > 2:
+            expected = "an array of shape (..., n_samples, n_features)"
+        fail(name, expected, f"shape {got}", fix)
     if 0 in got:
         fail(name, "non-empty (at least 1 sample and 1 feature)", f"shape {got}", "Check how it was selected.")
 
@@ -126,27 +109,14 @@ def finite(name: str, ok: np.ndarray) -> None:
         fail(name, "finite", got, "Drop or impute them.")
 
 
-def exact_integers(name: str, smallest: int, largest: int) -> None:
-    """Refuse integers of more than 2**53 in size, neighbours of which become the same float64."""
-    if largest > 2**53 or smallest < -(2**53):
-        got = str(largest if largest > 2**53 else smallest)
-        fix = f"Subtract an offset, or round on purpose: numpy.asarray({name}, dtype=float)."
-        fail(name, "made of integers from -2**53 to 2**53, which float64 holds exactly", got, fix)
-
-
 def no_overflow(name: str, largest: float, fix: str) -> NoReturn:
     """Refuse to return a result that left the range of its dtype; ``largest`` is that range."""
     fail(name, f"within the range of its dtype (up to {largest:.3g})", "an overflow", fix)
 
 
-def no_underflow(name: str, smallest: float, fix: str) -> NoReturn:
-    """Refuse to return a result that lost its digits below ``smallest``, the smallest normal number of its dtype."""
-    fail(name, f"within the range of its dtype (normal from {smallest:.3g})", "an underflow", fix)
-
-
 def same_features(name_x: str, x: tuple[int, ...], name_y: str, y: tuple[int, ...]) -> None:
     """Refuse two data arguments with different numbers of features."""
-    if x[1] != y[1]:
+    if x[-1] != y[-1]:
         fix = "Both need one column per feature, in the same order."
         fail(f"{name_x} and {name_y}", "equal in their number of features", f"shapes {x} and {y}", fix)
 
@@ -162,13 +132,6 @@ def one_each(name: str, got: tuple[int, ...], name_w: str, w: tuple[int, ...]) -
     """Refuse a vector that has not one entry for each row of a matrix."""
     if got[0] != w[0]:
         fail(name, f"of shape ({w[0]},), one entry for each row of {name_w}", f"shape {got}", "")
-
-
-def same_place(name_x: str, x: str, name_y: str, y: str, what: str) -> None:
-    """Refuse two data arguments on different backends or devices (``what``), described by ``x`` and ``y``."""
-    if x != y:
-        fix = f"Convert one of them, for example torch.as_tensor({name_y}), or move it, {name_y}.to({name_x}.device)."
-        fail(f"{name_x} and {name_y}", f"on the same {what}", f"{x} and {y}", fix)
 
 
 def on_host(name: str, got: str, advice: str) -> NoReturn:
@@ -189,30 +152,10 @@ def positive(name: str, values: np.ndarray, *, allow_zero: bool = False, why: st
         fail(name, expected, repr(values.tolist()), why)
 
 
-def positive_when_rounded(name: str, values: np.ndarray, rounded: np.ndarray) -> None:
-    """Refuse a positive parameter that becomes zero in the dtype of the computation, that of ``rounded``."""
-    if not (rounded > 0).all():
-        got = f"{values.tolist()!r}, which rounds to zero"
-        fail(name, f"positive in {rounded.dtype.name}", got, f"Use float64 data or a larger {name}.")
-
-
-def not_differentiable(name: str) -> NoReturn:
-    """Refuse a tensor that requires grad as a parameter for which no gradient is computed."""
-    fix = f"Pass {name}.item(): no gradient with respect to it is computed."
-    fail(name, "a number", "a tensor that requires grad", fix, TypeError)
-
-
 def at_most(name: str, value: float, largest: float, why: str) -> None:
     """Refuse a parameter above its largest value."""
     if value > largest:
         fail(name, f"at most {largest:g}", repr(value), why)
-
-
-def elementary(name: str, value: float, expected: str) -> NoReturn:
-    """Refuse a parameter whose function only SciPy computes, for data that cannot go through SciPy."""
-    got = f"{value!r} with data on a device or with a gradient"
-    fix = "For other values detach the data and move them to the host."
-    fail(name, expected, got, fix)
 
 
 def per_feature(name: str, got: tuple[int, ...], n_features: int) -> None:
@@ -237,12 +180,6 @@ def seed(name: str, value: Any) -> None:
         fail(name, expected, repr(value), f"For example {name}=0.", TypeError)
     if value < 0:
         fail(name, expected, repr(value), f"For example {name}=0.")
-
-
-def is_scale(value: Any) -> bool:
-    """Whether a kernel may be added to or multiplied by ``value``: a real number or a 0-d array."""
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    return number or getattr(value, "shape", None) == ()
 
 
 def known(name: str, value: str, valid: Sequence[str]) -> None:
@@ -272,17 +209,3 @@ def psd(name: str, smallest: float, tolerance: float) -> None:
             f"-{tolerance:.1g}). It is no kernel matrix: check the kernel, or clip its negative eigenvalues.",
             smallest,
         )
-
-
-def fits_memory(
-    name: str,
-    size: tuple[int, int],
-    itemsize: int,
-    available: int | None,
-    fix: str = "Work on a subset, or on random features or landmarks, which need no n x n matrix.",
-) -> None:
-    """Refuse a matrix that is larger than the memory of its device (None: unknown), before it is allocated."""
-    needed = size[0] * size[1] * itemsize
-    if available is not None and needed > available:
-        got = f"{size[0]} x {size[1]} entries = {needed / GIB:,.1f} GiB"
-        fail(name, f"small enough for {available / GIB:,.1f} GiB of memory", got, fix)

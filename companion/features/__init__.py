@@ -1,0 +1,25 @@
+"""What is done with the projections XWᵀ: features φ with ⟨φ(x), φ(y)⟩ ≈ k(x, y), and the exact error of each entry.
+
+``cosines`` holds random Fourier features, ``binning`` random binning, ``errors`` the variances.
+
+>>> from companion.frequencies import draw
+>>> from companion.kernels import Gaussian
+>>> phi = fourier([[0.0, 0.0], [1.0, 0.0]], draw(Gaussian(), 512, dim=2, rng=0))
+>>> (phi @ phi.T).round(1)
+array([[1. , 0.6],
+       [0.6, 1. ]])
+"""
+
+from companion.features.binning import Grids, draw_grids, random_binning, random_binning_reference
+from companion.features.cosines import (
+    cosine_average_reference,
+    draw_offsets,
+    fourier,
+    fourier_offset,
+    fourier_reference,
+)
+from companion.features.errors import COLUMNS, MAPS, features_needed, standard_error
+
+__all__ = ["COLUMNS", "MAPS", "Grids", "cosine_average_reference", "draw_grids", "draw_offsets", "features_needed"]
+__all__ += ["fourier", "fourier_offset", "fourier_reference", "random_binning", "random_binning_reference"]
+__all__ += ["standard_error"]
