@@ -1,15 +1,14 @@
 """Small synthetic data for the pages: drawn with a seed, made on the spot, nothing downloaded.
 
-Each function takes the number of points, the standard deviation of its noise and ``rng``, and returns ``(X, y)`` with
-X of shape (n, d) and y of shape (n,), float64. The same integer gives the same data on every machine, independent of
-whatever else is drawn with it.
+Each function takes the number n of points, the standard deviation of its noise and ``rng``, and returns ``(X, y)`` with
+X of shape (n, d) and y of shape (n,), float64. Of two classes, the first has n // 2 points and the label -1.0, the
+second +1.0. The same integer gives the same data on every machine, independent of whatever else is drawn with it.
+A TypeError or ValueError says if n is no integer of at least 2, or the noise is negative or not finite.
 
 >>> X, y = rings(6, rng=0)
 >>> X.shape, y.tolist()
 ((6, 2), [-1.0, -1.0, -1.0, 1.0, 1.0, 1.0])
 """
-
-from __future__ import annotations
 
 import numpy as np
 
@@ -18,30 +17,8 @@ from companion._core.arrays import Seed, generator
 
 
 def moons(n: int, *, noise: float = 0.3, rng: Seed = None) -> tuple[np.ndarray, np.ndarray]:
-    """Two interleaved half circles of radius 1 with Gaussian noise, labels -1 and +1.
+    """Two interleaved half circles of radius 1, the upper one with label -1, and noise on both coordinates.
 
-    Parameters
-    ----------
-    n : int
-        Number of points, n // 2 of them on the upper moon (label -1).
-    noise : float
-        Standard deviation of the noise added to both coordinates.
-    rng : int, numpy.random.Generator or None
-        Seed of the draw.
-
-    Returns
-    -------
-    X : ndarray of shape (n, 2)
-    y : ndarray of shape (n,)
-        Labels -1.0 and +1.0.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If n is not an integer of at least 2, or noise is not a non-negative finite number.
-
-    Notes
-    -----
     The layout of scikit-learn's ``make_moons``, with angles drawn uniformly instead of placed on a grid.
     """
     _check(n, noise)
@@ -54,63 +31,21 @@ def moons(n: int, *, noise: float = 0.3, rng: Seed = None) -> tuple[np.ndarray, 
 
 
 def rings(n: int, *, noise: float = 0.1, rng: Seed = None) -> tuple[np.ndarray, np.ndarray]:
-    """Two rings of radius 1 and 2 around the origin, labels -1 and +1: no straight line separates them.
+    """Rings of radius 1 (label -1) and 2 around the origin, with noise on the radii: no straight line separates them.
 
     The points of a ring follow each other around it, one in each equal sector.
-
-    Parameters
-    ----------
-    n : int
-        Number of points, n // 2 of them on the inner ring (label -1).
-    noise : float
-        Standard deviation of the radii.
-    rng : int, numpy.random.Generator or None
-        Seed of the draw.
-
-    Returns
-    -------
-    X : ndarray of shape (n, 2)
-    y : ndarray of shape (n,)
-        Labels -1.0 and +1.0.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If n is not an integer of at least 2, or noise is not a non-negative finite number.
     """
     _check(n, noise)
     random = generator(rng, "datasets.rings")
     y = halves(n)
     radius = np.where(y < 0, 1.0, 2.0) + noise * random.standard_normal(n)
-    turn = np.concatenate([np.arange(n // 2) / max(n // 2, 1), np.arange(n - n // 2) / (n - n // 2)])  # of each ring
+    turn = np.concatenate([np.arange(m) / m for m in (n // 2, n - n // 2)])  # around each ring
     angle = 2 * np.pi * (turn + random.uniform(0, 1 / n, n))
     return radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)]), y
 
 
 def wave(n: int, *, noise: float = 0.25, rng: Seed = None) -> tuple[np.ndarray, np.ndarray]:
-    """A damped sine on [-3, 3], sampled at uniform positions with Gaussian noise.
-
-    Parameters
-    ----------
-    n : int
-        Number of points.
-    noise : float
-        Standard deviation of the noise added to y.
-    rng : int, numpy.random.Generator or None
-        Seed of the draw.
-
-    Returns
-    -------
-    X : ndarray of shape (n, 1)
-        Positions, in increasing order.
-    y : ndarray of shape (n,)
-        ``wave_mean(X)`` plus noise.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If n is not an integer of at least 2, or noise is not a non-negative finite number.
-    """
+    """A damped sine, `wave_mean`, at uniform positions in [-3, 3], in increasing order, plus noise; X is (n, 1)."""
     _check(n, noise)
     random = generator(rng, "datasets.wave")
     X = np.sort(random.uniform(-3, 3, (n, 1)), axis=0)

@@ -1,12 +1,13 @@
-"""Figures of the course: one palette and one matplotlib style.
+"""Figures of the course: one palette, one matplotlib style, and the steps that the figures of the pages share.
 
-Figures are single opaque PNGs on the paper of the light site. In dark mode the site filters them
-(``invert(0.9) hue-rotate(180deg)``), so the paper becomes the dark page and every hue stays what it was; the dark
-palette of the site is this filter applied to `PALETTE`. `tests/test_palette.py` holds the two together.
-
-Chapters draw with names, never with hex codes: ``ax.plot(D, error, color=PALETTE["blue"])``. Their figures are in
-``figures_kernels`` and so on, one module a part.
+Figures are opaque PNGs on the paper of the light site. In dark mode the site filters them (``invert(0.9)
+hue-rotate(180deg)``): the paper becomes the dark page, and every hue stays. `tests/test_palette.py` holds `PALETTE` and
+the site's dark colours together. Figures name colours, ``PALETTE["blue"]``, and never write hex codes.
 """
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
+from typing import Any
 
 import numpy as np
 
@@ -42,11 +43,8 @@ SINGLE = (6.4, 3.7)
 WIDE = (6.4, 2.7)
 """Figure size in inches of two or three panels side by side."""
 
-SQUARE = (4.2, 4.0)
-"""Figure size in inches of one square panel, a matrix for instance."""
-
-OURS = "companion"
-"""What the benchmarks call the package."""
+DASHED: dict[str, Any] = {"color": PALETTE["ink"], "linestyle": "--", "linewidth": 1.0}
+"""The look of a line that others are held to: a limit, a prediction, the truth."""
 
 SEQUENTIAL = LinearSegmentedColormap.from_list("course", [PALETTE["paper"], "#9db4dd", PALETTE["blue"], "#0b1f4d"])
 """Colour map of magnitudes: paper is zero, blue is large."""
@@ -56,20 +54,21 @@ DIVERGING = LinearSegmentedColormap.from_list(
 )
 """Colour map of signed numbers: blue below zero, paper at zero, rust above."""
 
+for _map in (SEQUENTIAL, DIVERGING):
+    if _map.name not in mpl.colormaps:
+        mpl.colormaps.register(_map)
+
 
 def use_style() -> None:
-    """Set matplotlib's rcParams to the style of the course.
+    """Set matplotlib's rcParams to the style of the course; a page calls it once, in its setup cell.
 
-    Call it once in a page's setup cell. The figure background is opaque and equal to the page's paper, text is
-    STIX (the face of the site's prose and formulas, shipped with matplotlib), and sizes are those that read at the
-    book's width and on a phone: do not pass ``figsize`` other than `SINGLE`, `WIDE` and `SQUARE`.
+    Text is STIX, the face of the site's prose and formulas, in sizes that read at the book's width and on a phone.
     """
     ink, muted, rule, paper = (PALETTE[name] for name in ("ink", "muted", "rule", "paper"))
     mpl.rcParams.update(
         {
             "figure.figsize": SINGLE,
             "figure.dpi": 160,
-            "savefig.dpi": "figure",
             "figure.facecolor": paper,
             "savefig.facecolor": paper,
             "figure.constrained_layout.use": True,
@@ -77,14 +76,12 @@ def use_style() -> None:
             "axes.edgecolor": muted,
             "axes.labelcolor": ink,
             "axes.titlecolor": ink,
-            "axes.linewidth": 0.8,
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.grid": True,
             "axes.axisbelow": True,
             "axes.titlelocation": "left",
             "axes.titlesize": 13,
-            "axes.titleweight": "normal",
             "axes.labelsize": 13,
             "axes.prop_cycle": cycler(color=[PALETTE[name] for name in SERIES]),
             "axes.formatter.use_mathtext": True,
@@ -94,8 +91,6 @@ def use_style() -> None:
             "ytick.color": muted,
             "xtick.labelsize": 11.5,
             "ytick.labelsize": 11.5,
-            "xtick.minor.visible": False,
-            "ytick.minor.visible": False,
             "legend.frameon": False,
             "legend.fontsize": 12,
             "legend.handlelength": 1.6,
@@ -111,41 +106,57 @@ def use_style() -> None:
     )
 
 
-for _map in (SEQUENTIAL, DIVERGING):
-    if _map.name not in mpl.colormaps:
-        mpl.colormaps.register(_map)
+def series(
+    named: Mapping[Any, Any], colours: Iterable[str] = SERIES, **options: Sequence[Any]
+) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Each value of ``named`` with its look, keywords for matplotlib: the label, a colour, and one of each option.
+
+    >>> [look["marker"] for values, look in series({"exact": [0, 1], "estimate": [0, 2]}, marker="o^")]
+    ['o', '^']
+    """
+    for i, (label, values), colour in zip(count(), named.items(), colours, strict=False):
+        yield values, {"label": label, "color": PALETTE[colour]} | {key: each[i] for key, each in options.items()}
 
 
-def matrix(ax: Axes, K: np.ndarray, title: str, *, limit: float | None = None) -> None:
-    """Draw a matrix as an image on ``ax``: paper is zero, blue is positive, rust is negative.
+def band(ax: Axes, x: np.ndarray, middle: np.ndarray, half: np.ndarray, **look: Any) -> None:
+    """Fill ``middle`` ± ``half``, a multiple of a standard error for instance."""
+    ax.fill_between(x, middle - half, middle + half, linewidth=0, **look)
 
-    Parameters
-    ----------
-    ax : matplotlib Axes
-    K : ndarray of shape (n, m)
-    title : str
-    limit : float or None
-        The magnitude that gets the full colour; the largest entry where None.
+
+def note(ax: Axes, text: str, at: tuple[Any, Any], offset: tuple[float, float], **look: Any) -> None:
+    """Write ``text`` beside the point ``at``; the offset is in points."""
+    ax.annotate(text, at, xytext=offset, textcoords="offset points", **look)
+
+
+def ticks(ax: Axes, *, x: Iterable[Any] | None = None, y: Iterable[Any] | None = None, form: str = "{}") -> None:
+    """Put ticks at these numbers, each written as ``form``, and none between them."""
+    for axis, numbers in ((ax.xaxis, x), (ax.yaxis, y)):
+        if numbers is not None:
+            axis.set_ticks(list(numbers), [form.format(number) for number in numbers])
+    ax.minorticks_off()
+
+
+def legend_below(fig: Figure, ncols: int, **options: Any) -> None:
+    """One legend below all panels: that of the first."""
+    fig.legend(*fig.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=ncols, **options)
+
+
+def matrix(ax: Axes, K: np.ndarray, title: str, *, limit: float | None = None, signed: bool | None = None) -> None:
+    """Draw a matrix as an image: paper is zero, blue is positive, rust is negative.
+
+    ``limit`` is the magnitude that gets the full colour, by default the largest; ``signed`` says whether there is rust,
+    by default where entries are clearly negative.
     """
     limit = limit or np.abs(K).max()
-    signed = K.min() < -0.02 * limit
-    ax.imshow(
-        K, cmap=DIVERGING.reversed() if signed else SEQUENTIAL, vmin=-limit if signed else 0, vmax=limit, aspect="auto"
-    )
+    signed = K.min() < -0.02 * limit if signed is None else signed
+    colours = DIVERGING.reversed() if signed else SEQUENTIAL
+    ax.imshow(K, cmap=colours, vmin=-limit if signed else 0, vmax=limit, aspect="auto")
     ax.set(title=title, xticks=[], yticks=[])
     ax.grid(False)
 
 
 def one_picture(K: np.ndarray, Phi: np.ndarray) -> Figure:
-    """The course's one picture: an n × n matrix of similarities beside the product of a tall and a flat factor.
-
-    Parameters
-    ----------
-    K : ndarray of shape (n, n)
-        The matrix.
-    Phi : ndarray of shape (n, D)
-        The factor, ``K ≈ Phi @ Phi.T``.
-    """
+    """The course's one picture: an n × n matrix of similarities beside the product of a tall and a flat factor."""
     n, D = Phi.shape
     width, height = 6.4, 3.2  # everything below in inches
     side, thin, gap, low = 2.35, 0.3, 0.1, 0.3
@@ -159,40 +170,29 @@ def one_picture(K: np.ndarray, Phi: np.ndarray) -> Figure:
     ):
         ax = fig.add_axes((x / width, y / height, w / width, h / height))
         matrix(ax, values, "", limit=1)
-        above = h < w
-        ax.annotate(
-            text, (0.5, 1.2 if above else -0.02), xycoords="axes fraction", ha="center", va="bottom" if above else "top"
-        )
-    fig.text(
-        (start - gap - thin + side) / 2 / width + 0.01,
-        (low + side / 2) / height,
-        "≈",
-        fontsize=28,
-        ha="center",
-        va="center",
-    )
+        place, va = (1.2, "bottom") if h < w else (-0.02, "top")
+        ax.annotate(text, (0.5, place), xycoords="axes fraction", ha="center", va=va)
+    middle = (start - gap - thin + side) / 2 / width + 0.01, (low + side / 2) / height
+    fig.text(*middle, "≈", fontsize=28, ha="center", va="center")
     return fig
 
 
 def paired_ratios(groups: dict[str, dict[str, dict]]) -> Axes:
     """Times of the competitors over ours: medians of paired ratios with their quartiles, on a logarithmic axis.
 
-    Parameters
-    ----------
-    groups : dict of str to dict of str to dict
-        Task to competitor to its ``times_ours`` and ``quartiles``, as the benchmarks record them; ours are left out.
+    ``groups`` maps a task to competitors, and each to what the benchmarks record; the row of "companion" is left out.
     """
-    rows = [(f"{task}: {name}", row) for task, table in groups.items() for name, row in table.items() if name != OURS]
-    _, ax = plt.subplots(figsize=(SINGLE[0], 1.0 + 0.2 * len(rows)), layout="constrained")
-    for y, (_, row) in enumerate(rows):
-        low, high = row["quartiles"]
+    rows: dict[str, dict] = {}
+    for task, table in groups.items():
+        rows |= {f"{task}: {name}": row for name, row in table.items() if name != "companion"}
+    _, ax = plt.subplots(figsize=(SINGLE[0], 1.0 + 0.2 * len(rows)))
+    for y, row in enumerate(rows.values()):
         colour = PALETTE["rust" if row["times_ours"] < 1 else "blue"]
-        ax.plot([low, high], [y, y], color=colour)
+        ax.plot(row["quartiles"], [y, y], color=colour)
         ax.plot(row["times_ours"], y, "o", color=colour)
-    ax.axvline(1.0, color=PALETTE["ink"], linestyle="--", linewidth=1.0)
+    ax.axvline(1.0, **DASHED)
     ax.set(xscale="log", xlabel="time over ours, 1 is as fast")
-    ax.set_yticks(range(len(rows)), [label for label, _ in rows])
-    ax.set_xticks((0.2, 0.5, 1, 2, 5, 10, 50), ("0.2", "0.5", "1", "2", "5", "10", "50"))
-    ax.minorticks_off()
+    ax.set_yticks(range(len(rows)), rows)
+    ticks(ax, x=(0.2, 0.5, 1, 2, 5, 10, 50))
     ax.invert_yaxis()
     return ax

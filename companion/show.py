@@ -1,11 +1,9 @@
-"""What a page shows beside its own results: the source of a fast function, and timings that were recorded.
+"""What a page shows beside its own results: the source of a function of the package, and timings that were recorded.
 
 >>> text = markdown(markdown)
 >>> text.startswith("```python")
 True
 """
-
-from __future__ import annotations
 
 import ast
 import inspect
@@ -16,23 +14,12 @@ from typing import Any
 
 from companion._core import checks
 
-FENCE = "```"
 RESULTS = Path(__file__).parent / "_results", Path(__file__).parents[1] / "benchmarks" / "results"
 """Where recorded timings lie: in an installed package, in a checkout."""
 
 
 def source(function: Callable) -> None:
-    """Display the source of ``function`` in a notebook, without its docstring.
-
-    Parameters
-    ----------
-    function : callable
-        A function or class of the package.
-
-    Notes
-    -----
-    Needs IPython, which every notebook has.
-    """
+    """Display the source of a function or class of the package in a notebook, without its docstring."""
     with checks.needs(__name__, "IPython", extra="notebooks"):
         from IPython.display import Markdown, display
 
@@ -40,36 +27,21 @@ def source(function: Callable) -> None:
 
 
 def markdown(function: Callable) -> str:
-    """The source of ``function`` as a fenced Markdown block, docstring removed."""
+    """The source of ``function`` as a fenced Markdown block, without its docstring."""
     text = inspect.cleandoc("\n" + inspect.getsource(function))
     node = ast.parse(text).body[0]
     lines = text.splitlines()
     if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
         first = node.body[0]
         del lines[first.lineno - 1 : first.end_lineno]
-    return f"{FENCE}python\n" + "\n".join(lines) + f"\n{FENCE}"
+    return "\n".join(["```python", *lines, "```"])
 
 
 def recorded(name: str) -> dict[str, Any]:
-    """Timings recorded by ``make bench``, with the machine and the versions they were taken on.
+    """The timings of ``benchmarks/results/NAME.json``, with the machine and the versions they were taken on.
 
-    Parameters
-    ----------
-    name : str
-        Name of the benchmark.
+    A ValueError lists the benchmarks that there are.
 
-    Returns
-    -------
-    dict
-        The content of ``benchmarks/results/NAME.json``.
-
-    Raises
-    ------
-    ValueError
-        If there is no such benchmark.
-
-    Examples
-    --------
     >>> sorted(recorded("gram"))
     ['gram', 'machine', 'ridge', 'setting', 'versions']
     """
