@@ -398,7 +398,7 @@ BAD = {
         lambda: fourier_offset(X, W, np.zeros(4)),
         r"offset must be of shape \(5,\), one entry for each row",
     ),
-    "far-away": (lambda: fourier(X + 1e15, W), "X must be so small that its angles .* Centre or scale X"),
+    "far-away": (lambda: fourier(X - 1e15, abs(W)), "X must be so small that its angles .* Centre or scale X"),
     "far-away-offset": (lambda: fourier_offset(X + 1e15, W, np.zeros(5)), "X must be so small"),
     "no-frequencies": (lambda: error(n_frequencies=0), "n_frequencies must be an integer >= 1"),
     "map": (lambda: error(feature_map="cos"), "feature_map must be one of"),
