@@ -282,13 +282,13 @@ def importance(
 def _proposals(
     random: np.random.Generator, n: int, log_density: LogDensity, sample: Sample, proposal_log_density: LogDensity
 ) -> tuple[np.ndarray, np.ndarray]:
-    """n points from the proposal and their log p - log q, both checked."""
+    """n points from the proposal and their log p - log q, both checked; no array is shared with what users pass."""
     points, _ = arrays.read_on_host("sample(rng, n)", sample(random, n))
-    points = points.astype(np.float64, copy=False)
+    points = points.astype(np.float64)
     if len(points) != n:
         checks.fail("sample(rng, n)", f"of shape (n, d), here with n = {n}", f"shape {points.shape}", "")
-    log_p = _log_values("log_density(x)", log_density(points), points)
-    log_q = _log_values("proposal_log_density(x)", proposal_log_density(points), points)
+    log_p = _log_values("log_density(x)", log_density(points.copy()), points)
+    log_q = _log_values("proposal_log_density(x)", proposal_log_density(points.copy()), points)
     checks.finite("proposal_log_density(x), where sample drew x,", np.isfinite(log_q))
     return points, log_p - log_q
 

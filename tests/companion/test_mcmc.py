@@ -194,6 +194,40 @@ def test_draws_that_all_miss_the_support_are_refused():
         weighed(np.ones((5, 1)))
 
 
+def bare_importance(log_density=laplace, n=4, **other):
+    keywords = {"sample": draw_cauchy(1), "proposal_log_density": cauchy, "rng": 0} | other
+    return importance(log_density, n, **keywords)
+
+
+def bare_rejection(log_density=laplace, **other):
+    keywords = {"n_draws": 4, "sample": draw_cauchy(1), "proposal_log_density": cauchy, "log_bound": 0.0, "rng": 0}
+    return rejection(log_density, **(keywords | other))
+
+
+every_call = pytest.mark.parametrize("call", [bare_rejection, bare_importance])
+
+
+@every_call
+def test_callables_may_change_and_keep_their_arrays(call):
+    def own(density):
+        def change(x):
+            x += 1.0
+            return density(x - 1.0)
+
+        return change
+
+    def sample(rng, n):
+        kept.append(draw_cauchy(1)(rng, n))
+        return kept[-1]
+
+    kept, right = [], call(sample=draw_cauchy(1))
+    run = call(own(laplace), sample=sample, proposal_log_density=own(cauchy))
+    for buffer in kept:
+        buffer[:] = 7.0
+    np.testing.assert_array_equal(run.draws, right.draws)
+    assert repr(run) == repr(right)
+
+
 def tensor(x):
     return pytest.importorskip("torch").zeros(len(x))
 
@@ -206,19 +240,6 @@ DENSITIES = {
     "bool": (lambda x: x[:, 0] > 0, ValueError, " must be made of real numbers.* dtype bool"),
     "B2-60-tensor": (tensor, TypeError, r" must be a NumPy array \(or a list\); got a tensor on cpu"),
 }  # fmt: skip
-
-
-def bare_importance(log_density=laplace, n=4, **other):
-    keywords = {"sample": draw_cauchy(1), "proposal_log_density": cauchy, "rng": 0} | other
-    return importance(log_density, n, **keywords)
-
-
-def bare_rejection(log_density=laplace, **other):
-    keywords = {"n_draws": 4, "sample": draw_cauchy(1), "proposal_log_density": cauchy, "log_bound": 0.0, "rng": 0}
-    return rejection(log_density, **(keywords | other))
-
-
-every_call = pytest.mark.parametrize("call", [bare_rejection, bare_importance])
 
 
 @every_call
