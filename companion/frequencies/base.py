@@ -91,7 +91,8 @@ class Frequencies:
         return f"Frequencies(<{size} matrix>, scheme={self.scheme!r}, unbiased={self.unbiased})"
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.rows if self.structured else host(self.rows), dtype=dtype, copy=copy)
+        rows = self.rows if self.structured else host(self.rows)
+        return np.array(rows, dtype=dtype, copy=copy is not False)  # what is done to it does not change W
 
     def to(self, like: Array) -> "Frequencies":
         """These frequencies where ``like`` is, cast and moved once: maps of such data then transfer nothing.

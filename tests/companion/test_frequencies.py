@@ -389,6 +389,7 @@ def test_frequencies_are_frozen_and_short_to_print():
     rows = np.ones((1, 2), np.float32)
     by_hand = Frequencies(rows, "by hand", False)
     rows[:] = 7  # they were copied to float64
+    np.asarray(by_hand)[:] = 7
     assert np.asarray(by_hand).dtype == np.float64 and np.array_equal(by_hand, [[1.0, 1.0]])
 
 
