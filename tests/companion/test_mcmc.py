@@ -5,12 +5,14 @@ with Massart's constant, each with a false alarm of at most 1e-6.
 """
 
 import itertools
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from companion import mcmc
+from companion._core.checks import NumericalWarning
 from companion.mcmc import importance, importance_reference, rejection, rejection_reference
 
 ALARM = 1e-6
@@ -65,6 +67,7 @@ def test_the_number_of_proposals_has_its_exact_law(dim, log_bound):
     below, above = stats.nbinom(n, rate).cdf(run.n_proposed - n), stats.nbinom(n, rate).sf(run.n_proposed - n - 1)
     assert min(below, above) > ALARM / 2
     assert run.acceptance_rate == n / run.n_proposed
+    assert repr(run) == repr(laplace_from_cauchy(n, dim, log_bound=np.array(log_bound, np.float32)))
     assert -0.5 < run.largest_log_ratio <= 0
 
 
@@ -123,6 +126,22 @@ def test_importance_against_exact_sums_on_a_finite_space(proportional, constant)
     estimate = run.estimate(values)
     assert estimate.mean == pytest.approx(TRUTH, rel=1e-9)
     assert estimate.standard_error == pytest.approx(np.sqrt(Q @ (RATIO**2 * (VALUES - TRUTH) ** 2) / 10), rel=1e-9)
+
+
+@pytest.mark.parametrize("constant", [700.0, 1e15, -1e15])
+def test_weights_sum_to_one_and_the_sample_size_is_possible_whatever_the_constant(proportional, constant):
+    rounded = pytest.warns(NumericalWarning, match="rounded to multiples of 0.12, .* Subtract a constant")
+    with rounded if abs(constant) > 1e13 else nullcontext():
+        run = weighed(proportional, constant)
+    assert np.exp(run.log_weights).sum() == pytest.approx(1, rel=1e-12) and 1 <= run.ess <= 10
+    with rounded if abs(constant) > 1e13 else nullcontext():
+        same = weighed(STATES[[2] * 7], constant)
+    assert same.ess == 7 and same.largest_weight == pytest.approx(1 / 7, rel=1e-12)
+
+
+def test_log_densities_that_leave_the_range_of_floats_are_refused():
+    with pytest.raises(ValueError, match="^log p - log q must be within the range .* Subtract a constant"):
+        bare_importance(lambda x: np.full(4, 1e308), proposal_log_density=lambda x: np.full(4, -1e308))
 
 
 def test_the_plain_estimate_is_unbiased_and_so_is_its_squared_error():
@@ -278,6 +297,8 @@ NUMBERS = {
     "max_proposals-0": ({"max_proposals": 0}, ValueError, "max_proposals must be an integer >= 1; got 0"),
     "log_bound-nan": ({"log_bound": np.nan}, ValueError, "log_bound must be a finite number; got nan"),
     "log_bound-none": ({"log_bound": None}, ValueError, "log_bound must be a finite number; got None"),
+    "log_bound-bool": ({"log_bound": np.array(True)}, ValueError, "log_bound must be a finite number; got array"),
+    "log_bound-1-d": ({"log_bound": np.array([0.1])}, ValueError, "log_bound must be a finite number; got array"),
     "B2-63-seed": ({"rng": -1}, ValueError, "rng must be a non-negative integer"),
 }
 
