@@ -26,6 +26,7 @@ array([1., 3.])
 
 import warnings
 from itertools import combinations
+from numbers import Number
 from typing import Any, Self
 
 import numpy as np
@@ -45,6 +46,9 @@ with checks.needs(__name__, "scikit-learn", extra="sklearn"):
     from sklearn.utils.validation import check_is_fitted, validate_data
 
 __all__ = ["ConvergenceWarning", "DualSVC", "KernelRidge", "RandomFeatures"]
+
+NUMBERS: dict[str, Any] = {"numbers": (Number, np.bool_)}  # what the entries of y may be: one of these kinds
+LABELS: dict[str, Any] = {"strings": str}
 
 
 class ConvergenceWarning(checks.ConvergenceWarning, exceptions.ConvergenceWarning):
@@ -67,8 +71,12 @@ class _WithKernel(base.BaseEstimator):
 
     def _read(self, X: Any, **others: Any) -> Any:
         """X as checked floating-point numbers (and y, if it is among the others), as scikit-learn's rules demand."""
-        for name, value in (("X", X), ("y", others.get("y"))):
+        y = others.get("y")
+        y = np.asarray(y, dtype=object) if hasattr(y, "columns") else y
+        for name, value in (("X", X), ("y", y)):
             arrays.require_host(name, value)
+        if y is not None:
+            _require_entries(y, NUMBERS if others.get("y_numeric") else NUMBERS | LABELS)
         checked = validate_data(self, X, dtype="numeric", **others)
         X, *y = checked if "y" in others else (checked,)
         X = read_matrix("X", X) if self._is_precomputed() else arrays.read_on_host("X", X)[0]
@@ -430,6 +438,19 @@ class RandomFeatures(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
         X = self._read(X, reset=False)
         arguments = (self.frequencies_,) if self.offset_ is None else (self.frequencies_, self.offset_)
         return features.MAPS[self.feature_map](X, *arguments)
+
+
+def _require_entries(y: Any, kinds: dict[str, Any]) -> None:
+    """Refuse a y with a missing entry, or with entries of more than one kind."""
+    values = y if isinstance(y, np.ndarray) else np.asarray(y, dtype=object)  # NumPy makes strings of a list with one
+    if values.dtype.kind in "biuU" or values.size == 0:
+        return
+    kind = next((kind for kind in kinds.values() if isinstance(values.flat[0], kind)), ())
+    for index, value in np.ndenumerate(values):
+        if not isinstance(value, kind) or value != value:  # NaN is not equal to itself
+            expected = f"made of {' or of '.join(kinds)}, without missing values"
+            got = f"{value!r} at index {index[0] if len(index) == 1 else index}"
+            checks.fail("y", expected, got, "Drop such samples, or convert all entries to one kind.")
 
 
 def _lengthscale(X: np.ndarray) -> float:

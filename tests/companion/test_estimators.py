@@ -270,8 +270,26 @@ def test_b2_52_a_column_of_labels_warns_and_numbers_are_no_labels():
         assert DualSVC().fit(X4, np.array(Y4)[:, None]).predict(X4).tolist() == Y4
     with pytest.raises(ValueError, match="Unknown label type: continuous"):
         DualSVC().fit(X4, [0.1, 0.2, 0.3, 0.4])
-    with pytest.raises(ValueError, match="Input y contains NaN"):
-        DualSVC().fit(X4, [0, 0, np.nan, 1])
+
+
+pd = pytest.importorskip("pandas")
+ODD = [
+    (np.array(["a", None, "b", "b"], object), "None"), (["a", np.nan, "b", "b"], "nan"), (["a", 1, "b", "b"], "1"),
+    ([True, "a", "b", "b"], "'a'"), (np.array([1.0, np.nan, 1, 2]), r"np.float64\(nan\)"), ([b"a", b"b"] * 2, "b'a'"),
+    (pd.array(["a", pd.NA, "b", "b"], dtype="string"), "<NA>"), (pd.Series([1, None, 2, 2], dtype="Int64"), "<NA>"),
+    (pd.Series(["a", None, "b", "b"], dtype="category"), "nan"), (pd.Series(["a", pd.NaT, "b", "b"]), "NaT"),
+    (np.array(["NaT", "2026", "2026", "2027"], "M8[s]"), "np.datetime64.*"), ([[0], [None], [1], [1]], "None"),
+    (pd.DataFrame({"t": ["a", None, "b", "b"]}, dtype=object), "None"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("y", "odd"), ODD, ids=lambda value: f"{type(value).__name__}-{value}"[:40])
+def test_b2_20_odd_entries_of_y_are_named_with_their_index(y, odd):
+    for model in (DualSVC(), KernelRidge()):
+        with pytest.raises(ValueError, match=r"^y must be made of (numbers|.* strings), .*; got .* at index \(?[01]"):
+            model.fit(X4, y)
+    with pytest.raises(ValueError, match=rf"got {odd} at index "):
+        DualSVC().fit(X4, y)
 
 
 HALF = np.eye(4, dtype=np.float16)
