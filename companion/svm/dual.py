@@ -102,8 +102,8 @@ def solve_dual(K: Any, y: Any, *, C: float = 1.0, tol: float = 1e-6, max_iter: i
     """The support vector machine of a kernel matrix, by sequential minimal optimisation of its dual.
 
     Computed in float64. K must be PSD to rounding, otherwise the gap certifies nothing: pivoted Cholesky factorisation
-    tests it first. A K of less than float64 is solved as K + δI, with a δ within its rounding that makes it positive
-    definite: the gap is that of K + δI.
+    tests it first. A K of float32 numbers may be indefinite by their rounding. It is solved as K + δI, with a δ within that
+    rounding that makes it positive definite: the gap is that of K + δI.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def solve_dual(K: Any, y: Any, *, C: float = 1.0, tol: float = 1e-6, max_iter: i
         If K or y is not a finite real NumPy array (or list) of a matching shape, K is in float16 or not symmetric, |K|
         is neither 0 nor from 1e-100 to 1e100, y is not made of -1 and +1, or a parameter is out of range.
     NotPSDError
-        If K has an eigenvalue below -n·eps·|K| (see ``psd``).
+        If K has an eigenvalue below -n·eps·|K|, eps of its entries (see ``psd``).
 
     Warns
     -----

@@ -1,8 +1,8 @@
 """What a kernel matrix K must be to rounding: symmetric, and positive semidefinite (PSD).
 
 K + tI has a Cholesky factor if no eigenvalue of K is below -t, and only then. Here t = min(n·eps, 4·eps^(2/3))·|K| is
-what rounding explains, with eps of the dtype in which K came and |K| its largest absolute row sum, which lies between
-the spectral norm and √n times it.
+what rounding explains, and |K| the largest absolute row sum, which lies between the spectral norm and √n times it. eps
+is that of float32 if all entries are float32 numbers, in whatever container, and else that of float64.
 
 >>> require_psd(np.array([[1.0, 2.0], [2.0, 1.0]]), tolerance=1e-15)  # doctest: +ELLIPSIS
 Traceback (most recent call last):
@@ -18,6 +18,7 @@ from companion._core import arrays, checks
 
 EPS = float(np.finfo(np.float64).eps)
 SMALLEST, LARGEST = 1e-100, 1e100  # of |K| and of C in the dual: nothing over- or underflows in between
+SINGLE = 7  # the digits of float32
 _ROWS = 256
 
 
@@ -31,32 +32,77 @@ def read_matrix(name: str, value: Any) -> np.ndarray:
 
 
 def convex(K: np.ndarray) -> np.ndarray:
-    """K in float64, found symmetric and PSD to the rounding of its dtype, and made PSD where that is coarser."""
-    dtype, K = K.dtype, K.astype(np.float64, copy=False)
+    """K in float64, found symmetric and PSD to the rounding of its content, and made PSD where that is coarser."""
+    dtype, K = precision(K), K.astype(np.float64, copy=False)
+    size = require_size(K, dtype)
+    least, largest = (rounding(kind, len(K)) * size for kind in (K.dtype, dtype))
+    return K if is_psd(K, least) else _shifted(K, least, largest)
+
+
+def precision(K: np.ndarray) -> np.dtype:
+    """float32 if every entry is a number of that precision, else float64: a container may hold coarser numbers."""
+    single = np.dtype(np.float32)
+    with np.errstate(over="ignore"):
+        blocks = (K[i : i + _ROWS] for i in range(0, len(K), _ROWS))
+        return single if all((block.astype(single) == block).all() for block in blocks) else K.dtype
+
+
+def require_size(K: np.ndarray, dtype: np.dtype) -> float:
+    """|K| of a symmetric K; refused if the dual would over- or underflow."""
     require_symmetric(K, dtype)
     size = norm(K)
     if size and not SMALLEST <= size <= LARGEST:
         fix = "Divide K by s and multiply C by s: the decision function stays the same."
         got = f"a largest row sum of {size:.3g}"
         checks.fail("K", f"zero or of a size from {SMALLEST:g} to {LARGEST:g}", got, fix)
-    tolerance = rounding(dtype, len(K)) * size
-    if dtype == np.float64:
-        certify_psd(K, tolerance)
-        return K
-    return _shifted(K, rounding(K.dtype, len(K)) * size, tolerance)
+    return size
 
 
 def _shifted(K: np.ndarray, least: float, largest: float) -> np.ndarray:
-    """K if float64 finds it PSD, else K + δI, where δ grows in factors of 8 up to what rounding explains."""
-    shift = least
+    """K + δI, where δ grows in factors of 8 from least up to what rounding explains."""
+    shift = 8 * least
     while shift < largest and cholesky(K, shift)[1]:
         shift *= 8
     if shift >= largest:
         shift = largest
-        require_psd(K, largest)
-    if shift > least:
-        K[np.diag_indices(len(K))] += shift
+        require_rounded(K, largest)
+    K = K.copy()
+    K[np.diag_indices(len(K))] += shift
     return K
+
+
+def require_rounded(K: np.ndarray, tolerance: float) -> None:
+    """As ``require_psd``; the error says so where K looks rounded to fewer digits than its dtype has."""
+    try:
+        require_psd(K, tolerance)
+    except checks.NotPSDError as error:
+        digits = digits_of(K, error.smallest_eigenvalue)
+        if not digits:
+            raise
+        smallest, fix = error.smallest_eigenvalue, "K.astype('float32')" if digits == SINGLE else "K unrounded"
+        raise checks.NotPSDError(
+            f"K must be positive semidefinite; got smallest eigenvalue {smallest:.3g}, which looks like rounding to "
+            f"about {digits} digits: pass {fix}, or regularise, K + {-2 * smallest:.1g} * numpy.eye(len(K)).",
+            smallest,
+        ) from None
+
+
+def digits_of(K: np.ndarray, smallest: float) -> int | None:
+    """To how many digits K looks rounded, if that explains its smallest eigenvalue.
+
+    The largest eigenvalue of n² errors of up to half a unit of the last digit is about √n/3 of these units.
+    """
+    if -smallest <= rounding(np.dtype(np.float32), len(K)) * norm(K):
+        return SINGLE
+    entries = np.abs(K[:_ROWS][K[:_ROWS] != 0])
+    for base, counts in ((10.0, range(2, 7)), (2.0, range(7, 24))):
+        leading = np.floor(np.log(entries) / np.log(base)) + 1
+        for digits in counts:
+            scaled = entries * base ** (digits - leading)
+            if np.abs(scaled - np.rint(scaled)).max() < 1e-6:
+                explained = len(K) ** 0.5 * base ** (leading.max() - digits)
+                return round(digits * np.log10(base)) if -smallest <= explained else None
+    return None
 
 
 def require_psd(K: np.ndarray, tolerance: float) -> None:
@@ -66,19 +112,18 @@ def require_psd(K: np.ndarray, tolerance: float) -> None:
         checks.psd("K", smallest_eigenvalue(K), tolerance)
 
 
-def certify_psd(K: np.ndarray, tolerance: float) -> None:
-    """As ``require_psd``, in n²r operations if K has numerical rank r: K = L Lᵀ + R, where R turns out small."""
+def is_psd(K: np.ndarray, tolerance: float) -> bool:
+    """Whether no eigenvalue is below -tolerance, in n²r operations if K has numerical rank r: K = L Lᵀ + R, R small."""
     factor, pivots, rank, _ = lapack.dpstrf(K.T, tol=tolerance / len(K), lower=1)  # K.T: in the order of Fortran
     if rank == len(K):  # all pivots are positive
-        return
+        return True
     L = np.empty((len(K), rank))
     L[pivots - 1] = np.tril(factor[:, :rank])  # undo the pivoting
     square_of_norm = 0.0  # of R, by Frobenius; every block row up to the diagonal counts twice
     for i in range(0, len(K), _ROWS):
         j = min(i + _ROWS, len(K))
         square_of_norm += 2 * float(np.linalg.norm(K[i:j, :j] - L[i:j] @ L[:j].T)) ** 2
-    if not square_of_norm <= tolerance**2:
-        require_psd(K, tolerance)
+    return square_of_norm <= tolerance**2 or not cholesky(K, tolerance)[1]
 
 
 @np.errstate(over="ignore")

@@ -72,7 +72,8 @@ def solve_ridge(K: Any, y: Any, *, penalty: float = 1.0) -> RidgeSolution:
         If K or y is not a finite real NumPy array (or list) of a matching shape, K is in float16 or not symmetric,
         penalty is negative, or the coefficients do not fit the dtype of K.
     NotPSDError
-        If K has an eigenvalue below -n·eps·|K| (see ``psd``), or K + penalty I is singular to rounding.
+        If K has an eigenvalue below -n·eps·|K|, eps of its entries (see ``psd``), or K + penalty I is singular to
+        rounding.
 
     Warns
     -----
@@ -87,10 +88,11 @@ def solve_ridge(K: Any, y: Any, *, penalty: float = 1.0) -> RidgeSolution:
     y, _ = arrays.read_on_host("y", y, ndim=(1, 2))
     checks.same_length("K", K.shape, "y", y.shape)
     penalty = arrays.number("penalty", penalty, allow_zero=True, why="A negative penalty rewards large functions.")
-    dtype, K, y = K.dtype, K.astype(np.float64, copy=False), y.astype(np.float64, copy=False)
-    psd.require_symmetric(K, dtype)
+    dtype, precision = K.dtype, psd.precision(K)
+    K, y = K.astype(np.float64, copy=False), y.astype(np.float64, copy=False)
+    psd.require_symmetric(K, precision)
     size = psd.norm(K)
-    psd.require_psd(K, psd.rounding(dtype, len(K)) * size)
+    psd.require_rounded(K, psd.rounding(precision, len(K)) * size)
     _, exponent = np.frexp(np.abs(y).max(axis=0))  # columns scaled by a power of 2 cannot overflow, nor round
     y = np.ldexp(y, -exponent)
     coef = _rounded(solve(K, y, penalty, size), exponent, dtype)

@@ -154,8 +154,8 @@ def test_parameters_of_the_kernel_are_searched(model):
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_the_kernel_matrix_is_certified_once(monkeypatch, n_classes):
-    calls, certify = [], psd.certify_psd
-    monkeypatch.setattr(psd, "certify_psd", lambda K, tolerance: calls.append(K.shape) or certify(K, tolerance))
+    calls, certify = [], psd.is_psd
+    monkeypatch.setattr(psd, "is_psd", lambda K, tolerance: calls.append(K.shape) or certify(K, tolerance))
     X, y = standardised(load_wine)
     DualSVC().fit(X[y < n_classes], y[y < n_classes])
     assert calls == [(np.sum(y < n_classes),) * 2]
@@ -308,6 +308,15 @@ NO_KERNELS = {
 def test_what_is_no_kernel_and_no_kernel_matrix_is_refused_when_fitted(model, kernel, X, error, message):
     with pytest.raises(error, match=message):
         clone(model).set_params(kernel=kernel).fit(X, Y4)
+
+
+@each_model
+def test_a_precomputed_matrix_of_float32_numbers_is_taken_in_any_container(model):
+    X = np.random.default_rng(0).standard_normal((30, 3)).astype(np.float32)
+    K, y, model = X @ X.T, np.arange(30) % 2, clone(model).set_params(kernel="precomputed")
+    expected = model.fit(K, y).predict(K)
+    for given in (K.astype(float), K.tolist()):
+        np.testing.assert_allclose(model.fit(given, y).predict(given), expected, atol=1e-4)
 
 
 def test_b2_50_53_one_class_and_bad_parameters_are_refused_and_an_infinite_c_is_the_hard_margin():

@@ -87,6 +87,21 @@ def test_a_rounded_eigenvalue_is_accepted_but_not_a_hundred_times_that():
         solve_ridge(with_eigenvalues(np.append(values, -100 * tiny)), np.ones(6))
 
 
+@each_solver
+def test_rounding_is_judged_by_the_entries_and_not_by_their_container(solve):
+    """The Gram matrix has rank 3: rounding makes eigenvalues negative."""
+    X, y = np.random.default_rng(0).standard_normal((30, 3)), np.resize([-1.0, 1.0], 30)
+    single = (X.astype(np.float32) @ X.T.astype(np.float32)).astype(float)
+    for K in (single, single.tolist(), np.asfortranarray(single)):
+        assert solve(K, y, **{"penalty" if solve is solve_ridge else "C": 1.0}).converged
+    coarse = {3: np.round(X @ X.T, 2), 7: 3 * single, 2: (X @ X.T / 9).round(2)}
+    for digits, K in coarse.items():
+        with pytest.raises(NotPSDError, match=f"looks like rounding to about {digits} digits: pass K.*, or regularise"):
+            solve(K, y)
+    with pytest.raises(NotPSDError, match="It is no kernel matrix"):
+        solve(single - np.eye(30), y)
+
+
 NEARLY_SINGULAR = np.array([[1.0, 1.0], [1.0, 1.0 + 4e-16]])  # its Cholesky factor exists
 
 
