@@ -33,15 +33,15 @@ import numpy as np
 
 from companion import features, frequencies
 from companion._core import arrays, checks
-from companion.kernels import Gaussian, Kernel, Stationary
+from companion.kernels import Constant, Gaussian, Kernel, Polynomial, Product, Softmax, Stationary, Sum
 from companion.kernels.base import only_for
 from companion.svm import DualSolution, solve_ridge
-from companion.svm.dual import limits_of, not_converged, solve_convex
-from companion.svm.psd import convex, read_matrix
+from companion.svm.dual import limits_of, not_converged, require_bounds, solve_convex
+from companion.svm.psd import between, convex, read_matrix, read_weights, require_size
 
 with checks.needs(__name__, "scikit-learn", extra="sklearn"):
     from sklearn import base, exceptions
-    from sklearn.utils import Tags
+    from sklearn.utils import Tags, check_array
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -82,7 +82,14 @@ class _WithKernel(base.BaseEstimator):
         X = read_matrix("X", X) if self._is_precomputed() else arrays.read_on_host("X", X)[0]
         return (X, *y) if y else X
 
-    def _gram_of(self, X: np.ndarray) -> np.ndarray:
+    def _read_weights(self, sample_weight: Any, n: int) -> np.ndarray:
+        """A weight for each sample, from any container that scikit-learn takes."""
+        if sample_weight is not None:
+            arrays.require_host("sample_weight", sample_weight)
+            sample_weight = check_array(sample_weight, ensure_2d=False, ensure_all_finite=False)
+        return read_weights(sample_weight, n)
+
+    def _gram_of(self, X: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """K between the training samples; sets ``kernel_``."""
         if self._is_precomputed():
             self.kernel_ = "precomputed"
@@ -90,11 +97,11 @@ class _WithKernel(base.BaseEstimator):
         if not isinstance(self.kernel, Kernel | None):
             fix = "For example companion.kernels.Gaussian(lengthscale=2.0)."
             checks.fail("kernel", "a kernel object, 'precomputed' or None", repr(self.kernel), fix, TypeError)
-        self.kernel_ = self._kernel_or_default(X)
+        self.kernel_ = self._kernel_or_default(X, weight)
         return self.kernel_(X)
 
-    def _kernel_or_default(self, X: np.ndarray) -> Kernel:
-        return Gaussian(_lengthscale(X)) if self.kernel is None else base.clone(self.kernel)
+    def _kernel_or_default(self, X: np.ndarray, weight: np.ndarray | None = None) -> Kernel:
+        return Gaussian(_lengthscale(X, weight)) if self.kernel is None else base.clone(self.kernel)
 
     def _keep(self, X: np.ndarray, kept: np.ndarray | slice) -> np.ndarray | None:
         """The training samples that predictions need; a precomputed kernel needs their indices only."""
@@ -117,11 +124,14 @@ class DualSVC(base.ClassifierMixin, _WithKernel):
         A kernel object such as ``Gaussian(2.0)``, whose parameters are then searched as ``kernel__lengthscale``;
         "precomputed": X is the kernel matrix, between the training samples to fit and between new and training samples
         to predict; None: the Gaussian with lengthscale √(d·var(X)/2), with the variance of all entries, which is
-        scikit-learn's ``gamma="scale"``, 1/(d·var(X)) (gamma = 1 if X is constant).
+        scikit-learn's ``gamma="scale"``, 1/(d·var(X)) (gamma = 1 if X is constant). Sample weights weigh it, too.
     tol : float
         The relative duality gap to reach in every pair.
     max_iter : int
         The largest number of iterations in every pair of classes; each updates two coefficients.
+    class_weight : dict, "balanced" or None
+        Factors of C for the samples of each class; a class that the dict does not name has 1. "balanced": inversely
+        proportional to the sum of the sample weights in the class.
 
     Attributes
     ----------
@@ -146,14 +156,25 @@ class DualSVC(base.ClassifierMixin, _WithKernel):
     Page: ``kernels/support-vector-machine``.
     """
 
-    def __init__(self, C: float = 1.0, kernel: Any = None, tol: float = 1e-6, max_iter: int = 1_000_000) -> None:
+    def __init__(
+        self,
+        C: float = 1.0,
+        kernel: Any = None,
+        tol: float = 1e-6,
+        max_iter: int = 1_000_000,
+        class_weight: Any = None,
+    ) -> None:
         self.C = C
         self.kernel = kernel
         self.tol = tol
         self.max_iter = max_iter
+        self.class_weight = class_weight
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Solve the dual of every pair of classes, on blocks of one kernel matrix that is certified once.
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Solve the dual of every pair of classes, on blocks of one kernel matrix.
+
+        A matrix that no kernel of the package made is certified once to be positive semidefinite. A kernel object of
+        the package is so by its formula.
 
         Parameters
         ----------
@@ -161,6 +182,8 @@ class DualSVC(base.ClassifierMixin, _WithKernel):
             Samples: a NumPy array, a list of lists or a data frame.
         y : array of shape (n,)
             Labels: integers, strings, booleans or whole floats.
+        sample_weight : array of shape (n,), or None
+            Weights of at least 0, by which C is multiplied. 2 counts a sample twice, 0 drops it.
 
         Returns
         -------
@@ -179,15 +202,22 @@ class DualSVC(base.ClassifierMixin, _WithKernel):
         limits = limits_of(self.C, self.tol, self.max_iter)
         X, y = self._read(X, y=y)
         check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        weight = self._read_weights(sample_weight, len(y))
+        kept = np.flatnonzero(weight)
+        self.classes_, codes = np.unique(y[kept], return_inverse=True)
         if len(self.classes_) < 2:
             got = f"one class, {self.classes_.tolist()[0]!r}"
             checks.fail("y", "of two or more classes", got, "Check how the samples were selected.")
-        K = convex(self._gram_of(X))
+        order = np.argsort(codes, kind="stable")  # class by class: a class, and a pair of neighbours, is a slice of K
+        kept, codes = kept[order], codes[order]
+        bounds = weight[kept] * _class_weights(self.class_weight, self.classes_, codes, weight[kept])
+        require_bounds(limits[0], bounds)
+        K = self._convex_gram(X, kept, weight[kept])
+        edges = np.searchsorted(codes, range(len(self.classes_) + 1))
         pairs = list(combinations(range(len(self.classes_)), 2))
-        signs = np.array([1.0 * (codes == s) - (codes == r) for r, s in pairs])  # (n_pairs, n), 0 for other classes
-        solutions = [_solve_pair(K, sign, limits) for sign in signs]
-        self._keep_solutions(X, signs, solutions)
+        parts = [[slice(*edges[c : c + 2]) for c in pair] for pair in pairs]
+        solutions = [_solve_pair(K, part, limits, bounds) for part in parts]
+        self._keep_solutions(X, [[kept[of_class] for of_class in part] for part in parts], solutions)
         if not self.converged_:
             worst = int(self.gap_.argmax())
             first, second = self.classes_[list(pairs[worst])].tolist()
@@ -227,23 +257,64 @@ class DualSVC(base.ClassifierMixin, _WithKernel):
         scores = self.decision_function(X)
         return self.classes_[scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(int)]
 
-    def _keep_solutions(self, X: np.ndarray, signs: np.ndarray, solutions: list[DualSolution]) -> None:
-        for row, solution in zip(signs, solutions, strict=True):
-            row[row != 0] *= solution.alpha
-        self.support_ = np.flatnonzero(signs.any(axis=0))
+    def _convex_gram(self, X: np.ndarray, kept: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """K between the kept samples, in float64 and PSD: by the formula of the kernel, or as ``convex`` finds it."""
+        if self._is_precomputed():
+            return convex(between(self._gram_of(X, weight), kept))
+        K = self._gram_of(X[kept].astype(np.float64, copy=False), weight)
+        if not _is_psd_by_its_formula(self.kernel_):
+            return convex(K)
+        require_size(K)
+        return K
+
+    def _keep_solutions(self, X: np.ndarray, members: list[list[np.ndarray]], solutions: list[DualSolution]) -> None:
+        """The fitted attributes, from the members of both classes of each pair."""
+        signed = np.zeros((len(solutions), len(X)))
+        for row, (first, second), solution in zip(signed, members, solutions, strict=True):
+            row[first] = -solution.alpha[: len(first)]
+            row[second] = solution.alpha[len(first) :]
+        self.support_ = np.flatnonzero(signed.any(axis=0))
         self.support_vectors_ = self._keep(X, self.support_)
-        self.dual_coef_ = signs[:, self.support_]
+        self.dual_coef_ = signed[:, self.support_]
         self.intercept_ = np.array([solution.intercept for solution in solutions])
         self.gap_ = np.array([solution.gap for solution in solutions])
         self.n_iter_ = np.array([solution.n_iter for solution in solutions])
         self.converged_ = all(solution.converged for solution in solutions)
 
 
-def _solve_pair(K: np.ndarray, sign: np.ndarray, limits: tuple[float, float, int]) -> DualSolution:
-    """The machine of the samples whose sign is not 0."""
-    members = np.flatnonzero(sign)
-    block = K if len(members) == len(K) else K[np.ix_(members, members)]
-    return solve_convex(block, sign[members], *limits)
+def _is_psd_by_its_formula(kernel: Kernel) -> bool:
+    """Whether the parts of a kernel are positive definite functions of the package, which need no certificate."""
+    if isinstance(kernel, Sum | Product):
+        return _is_psd_by_its_formula(kernel.k1) and _is_psd_by_its_formula(kernel.k2)
+    return isinstance(kernel, Stationary | Polynomial | Softmax | Constant)
+
+
+def _class_weights(given: Any, classes: np.ndarray, codes: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The weight of its class, for each sample."""
+    if given is None:
+        return np.ones(len(codes))
+    if isinstance(given, str) and given == "balanced":
+        sizes = np.bincount(codes, weights=weight)
+        return (sizes.sum() / len(classes) / sizes)[codes]
+    labels = classes.tolist()
+    if not isinstance(given, dict):
+        checks.fail("class_weight", "None, 'balanced' or a dict", repr(given), f"For example {{{labels[0]!r}: 2.0}}.")
+    unknown = [key for key in given if key not in labels]
+    if unknown and any(label not in given for label in labels):
+        checks.fail("class_weight", f"a dict with keys of {labels}", f"the key {unknown[0]!r}", "")
+    for key, value in given.items():
+        arrays.number(f"class_weight[{key!r}]", value)
+    return np.array([float(given.get(label, 1.0)) for label in labels])[codes]
+
+
+def _solve_pair(K: np.ndarray, part: list[slice], limits: tuple[float, float, int], weight: np.ndarray) -> DualSolution:
+    """The machine of two classes, which are slices of K."""
+    first, second = part
+    block = K[first.start : second.stop, first.start : second.stop]
+    if first.stop < second.start:
+        block = np.block([[K[rows, columns] for columns in part] for rows in part])
+    y = np.repeat([-1.0, 1.0], [first.stop - first.start, second.stop - second.start])
+    return solve_convex(block, y, *limits, np.concatenate([weight[first], weight[second]]))
 
 
 def _one_against_one(scores: np.ndarray, n_classes: int) -> np.ndarray:
@@ -262,8 +333,8 @@ class KernelRidge(base.RegressorMixin, _WithKernel):
 
     Parameters
     ----------
-    penalty : float
-        At least 0, in the units of the kernel; larger is smoother.
+    penalty : float or array of shape (n_outputs,)
+        At least 0, in the units of the kernel; larger is smoother. An array has one for each output.
     kernel : Kernel, "precomputed" or None
         As for ``DualSVC``.
 
@@ -283,7 +354,7 @@ class KernelRidge(base.RegressorMixin, _WithKernel):
     Page: ``kernels/kernel-trick``.
     """
 
-    def __init__(self, penalty: float = 1.0, kernel: Any = None) -> None:
+    def __init__(self, penalty: Any = 1.0, kernel: Any = None) -> None:
         self.penalty = penalty
         self.kernel = kernel
 
@@ -292,13 +363,15 @@ class KernelRidge(base.RegressorMixin, _WithKernel):
         tags.target_tags.multi_output = True
         return tags
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Solve (K + penalty I) a = y.
 
         Parameters
         ----------
         X : array of shape (n, d), or (n, n) for a precomputed kernel
         y : array of shape (n,) or (n, n_outputs)
+        sample_weight : array of shape (n,), or None
+            Weights of at least 0 of the squared errors. 2 counts a sample twice, 0 drops it.
 
         Returns
         -------
@@ -315,7 +388,8 @@ class KernelRidge(base.RegressorMixin, _WithKernel):
             Likewise.
         """
         X, y = self._read(X, y=y, multi_output=True, y_numeric=True)
-        solution = solve_ridge(self._gram_of(X), y, penalty=self.penalty)
+        weight = self._read_weights(sample_weight, len(y))
+        solution = solve_ridge(self._gram_of(X, weight), y, penalty=self.penalty, sample_weight=weight)
         self.dual_coef_, self.residual_ = solution.coef, solution.residual
         self.X_fit_ = self._keep(X, slice(None))
         return self
@@ -453,8 +527,12 @@ def _require_entries(y: Any, kinds: dict[str, Any]) -> None:
             checks.fail("y", expected, got, "Drop such samples, or convert all entries to one kind.")
 
 
-def _lengthscale(X: np.ndarray) -> float:
-    """√(d·var(X)/2), without overflow; √(1/2) if X is constant."""
+def _lengthscale(X: np.ndarray, weight: np.ndarray | None = None) -> float:
+    """√(d·var(X)/2), without overflow; √(1/2) if X is constant. A sample of weight 2 counts twice."""
     size = float(np.abs(X).max()) or 1.0
     deviation = float((X / size).std(dtype=np.float64))
+    if weight is not None and (weight != weight[0]).any():
+        share = weight / weight.max() / (weight / weight.max()).sum() / X.shape[1]
+        mean = share @ (X / size).sum(axis=1)
+        deviation = float(share @ ((X / size - mean) ** 2).sum(axis=1)) ** 0.5
     return size * deviation * (X.shape[1] / 2) ** 0.5 or 0.5**0.5

@@ -31,10 +31,29 @@ def read_matrix(name: str, value: Any) -> np.ndarray:
     return K
 
 
+def read_weights(value: Any, n: int) -> np.ndarray:
+    """A weight of at least 0 for each of n samples; 1 where none are given."""
+    if value is None:
+        return np.ones(n)
+    weight, _ = arrays.read_on_host("sample_weight", value, ndim=(1,))
+    checks.one_each("sample_weight", weight.shape, "the data", (n,))
+    if (weight < 0).any() or not weight.any():
+        first = int(weight.argmin())
+        got = f"{weight[first]:g} at index {first}" if weight[first] < 0 else "zeros only"
+        checks.fail("sample_weight", "non-negative, and positive for some samples", got, "Zero drops a sample.")
+    return weight.astype(np.float64)
+
+
+def between(K: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """K between the kept samples."""
+    return K if len(kept) == len(K) and (kept[:-1] < kept[1:]).all() else K[np.ix_(kept, kept)]
+
+
 def convex(K: np.ndarray) -> np.ndarray:
     """K in float64, found symmetric and PSD to the rounding of its content, and made PSD where that is coarser."""
     dtype, K = precision(K), K.astype(np.float64, copy=False)
-    size = require_size(K, dtype)
+    require_symmetric(K, dtype)
+    size = require_size(K)
     least, largest = (rounding(kind, len(K)) * size for kind in (K.dtype, dtype))
     return K if is_psd(K, least) else _shifted(K, least, largest)
 
@@ -47,9 +66,8 @@ def precision(K: np.ndarray) -> np.dtype:
         return single if all((block.astype(single) == block).all() for block in blocks) else K.dtype
 
 
-def require_size(K: np.ndarray, dtype: np.dtype) -> float:
-    """|K| of a symmetric K; refused if the dual would over- or underflow."""
-    require_symmetric(K, dtype)
+def require_size(K: np.ndarray) -> float:
+    """|K|; refused where the dual would over- or underflow."""
     size = norm(K)
     if size and not SMALLEST <= size <= LARGEST:
         fix = "Divide K by s and multiply C by s: the decision function stays the same."

@@ -1,10 +1,10 @@
 """Sequential minimal optimisation: the dual of the support vector machine, two coordinates at a time.
 
 With β_i = α_i y_i the dual maximises yᵀβ - βᵀKβ/2 subject to Σ_i β_i = 0 and lower <= β <= upper, bounds that are 0 and
-C y_i. Its gradient is the score s = y - Kβ. Raising β_i and lowering β_j by t adds t (s_i - s_j) - t² c/2, where c =
-K_ii + K_jj - 2 K_ij; without bounds t = (s_i - s_j) / c is best and adds (s_i - s_j)² / 2c. The pair moved is the i of
-the largest score and the j of the largest such gain (Fan, Chen & Lin 2005, "Working set selection using second order
-information for training support vector machines", WSS 2). What stops it is the duality gap.
+C w_i y_i with weights w. Its gradient is the score s = y - Kβ. Raising β_i and lowering β_j by t adds t (s_i - s_j) -
+t² c/2, where c = K_ii + K_jj - 2 K_ij; without bounds t = (s_i - s_j) / c is best and adds (s_i - s_j)² / 2c. The pair
+moved is the i of the largest score and the j of the largest such gain (Fan, Chen & Lin 2005, "Working set selection
+using second order information for training support vector machines", WSS 2). What stops it is the duality gap.
 
 >>> at = smo(np.eye(2), np.array([-1.0, 1.0]), C=10.0, tol=1e-6, max_iter=100)
 >>> at.beta, at.certificate(), at.n_iter
@@ -19,9 +19,11 @@ CHECK_EVERY = 50  # iterations between two looks at the gap, which costs about h
 LEAD = 1e-13  # a pair whose scores differ by less, in units of the labels, is in order to rounding
 
 
-def smo(K: np.ndarray, y: np.ndarray, C: float, tol: float, max_iter: int) -> "Iterate":
+def smo(
+    K: np.ndarray, y: np.ndarray, C: float, tol: float, max_iter: int, weight: np.ndarray | float = 1.0
+) -> "Iterate":
     """Solve the dual for a PSD matrix K in float64 and labels of both signs, to the relative duality gap ``tol``."""
-    at = Iterate(K, y, C)
+    at = Iterate(K, y, C, weight)
     while True:
         i, j, step = working_pair(K, at.score, at.blocked, at.can_fall)
         last = step == 0 or at.n_iter == max_iter
@@ -46,9 +48,9 @@ def working_pair(K: np.ndarray, score: np.ndarray, blocked: np.ndarray, can_fall
 class Iterate:
     """A feasible β, and its score y - Kβ: exact when just computed, carried along with some rounding in between."""
 
-    def __init__(self, K: np.ndarray, y: np.ndarray, C: float) -> None:
-        self.K, self.y, self.C = K, y, C
-        self.lower, self.upper = np.minimum(0.0, C * y), np.maximum(0.0, C * y)
+    def __init__(self, K: np.ndarray, y: np.ndarray, C: float, weight: np.ndarray | float = 1.0) -> None:
+        self.K, self.y, self.C, self.weight = K, y, C, weight
+        self.lower, self.upper = np.minimum(0.0, C * weight * y), np.maximum(0.0, C * weight * y)
         self.beta, self.score = np.zeros(len(y)), y.copy()
         self.n_iter, self.has_drifted = 0, False
         self.blocked, self.can_fall = np.where(y > 0, 0.0, -np.inf), np.where(y < 0, 1.0, 0.0)
@@ -78,7 +80,7 @@ class Iterate:
     def certificate(self) -> tuple[float, float]:
         """The intercept, and the relative duality gap with it."""
         b = intercept(self.score, self.beta, self.lower, self.upper)
-        return b, relative_gap(self.score, self.beta, self.y, b, self.C)
+        return b, relative_gap(self.score, self.beta, self.y, b, self.C, self.weight)
 
 
 def intercept(score: np.ndarray, beta: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
@@ -89,12 +91,14 @@ def intercept(score: np.ndarray, beta: np.ndarray, lower: np.ndarray, upper: np.
     return float(score[beta < upper].max() + score[beta > lower].min()) / 2
 
 
-def relative_gap(score: np.ndarray, beta: np.ndarray, y: np.ndarray, b: float, C: float) -> float:
-    """(P - D) / P with P = |f|²/2 + C Σ_i max(0, 1 - y_i (f_i + b)) and D = yᵀβ - |f|²/2, where f = Kβ = y - score."""
+def relative_gap(
+    score: np.ndarray, beta: np.ndarray, y: np.ndarray, b: float, C: float, weight: np.ndarray | float = 1.0
+) -> float:
+    """(P - D) / P with P = |f|²/2 + C Σ_i w_i max(0, 1 - y_i (f_i + b)), D = yᵀβ - |f|²/2 and f = Kβ = y - score."""
     square_of_norm = beta @ (y - score)
     loss = np.maximum(0.0, y * (score - b))  # 1 - y f = y (y - f)
     dual, margin = y @ beta - square_of_norm / 2, 1 - loss.max()
-    primal = square_of_norm / 2 + C * loss.sum() if np.isfinite(C) else _hard_margin(square_of_norm, margin)
+    primal = square_of_norm / 2 + C * (weight * loss).sum() if np.isfinite(C) else _hard_margin(square_of_norm, margin)
     if margin > 1 - 8 * EPS:  # such a shortfall is rounding, which a large C would multiply
         primal = min(primal, _hard_margin(square_of_norm, margin))
     return max(0.0, min(1.0, float(1 - dual / primal)))  # in this order NaN becomes 1

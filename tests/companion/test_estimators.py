@@ -153,12 +153,54 @@ def test_parameters_of_the_kernel_are_searched(model):
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_the_kernel_matrix_is_certified_once(monkeypatch, n_classes):
+def test_the_kernel_matrix_is_certified_once_if_no_formula_does(monkeypatch, n_classes):
     calls, certify = [], psd.is_psd
     monkeypatch.setattr(psd, "is_psd", lambda K, tolerance: calls.append(K.shape) or certify(K, tolerance))
     X, y = standardised(load_wine)
-    DualSVC().fit(X[y < n_classes], y[y < n_classes])
-    assert calls == [(np.sum(y < n_classes),) * 2]
+    X, y = X[y < n_classes], y[y < n_classes]
+    for kernel in (None, 2.0 * Laplacian() + 1.0):  # positive semidefinite by the formula
+        DualSVC(kernel=kernel).fit(X, y)
+    assert calls == []
+    DualSVC(kernel="precomputed").fit(Gaussian(3.0)(X), y)
+    DualSVC(kernel=Precomputed(Gaussian(3.0)(X)) + 1.0).fit(np.arange(len(X))[:, None], y)
+    assert calls == [(len(X), len(X))] * 2
+
+
+@pytest.mark.parametrize("given", ["none", "dict", "balanced"])
+def test_weights_of_classes_and_samples_are_those_of_svc(given):
+    X, y = standardised(load_wine)
+    class_weight = {"none": None, "dict": {0: 3.0, 2: 0.2}, "balanced": "balanced"}[given]
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y))
+    weight /= np.bincount(y, weight)[y] / np.bincount(y)[y]  # SVC's "balanced" does not see these weights
+    ours = DualSVC(kernel=Gaussian(3.0), class_weight=class_weight, tol=1e-10).fit(X, y, sample_weight=weight)
+    theirs = peer(kernel="precomputed", class_weight=class_weight).fit(Gaussian(3.0)(X), y, sample_weight=weight)
+    np.testing.assert_allclose(ours.decision_function(X), theirs.decision_function(Gaussian(3.0)(X)), atol=1e-5)
+
+
+@pytest.mark.parametrize("model", [DualSVC(tol=1e-12, class_weight="balanced"), KernelRidge()], ids=["svc", "ridge"])
+@pytest.mark.parametrize("precomputed", [False, True])
+def test_weights_are_repetitions_and_zero_drops_a_sample(model, precomputed):
+    X, y = standardised(load_wine)
+    weight = np.where(y == 1, 0, np.random.default_rng(0).integers(0, 4, len(y)))
+    K, repeated = Gaussian(3.0)(X), np.repeat(np.arange(len(y)), weight)
+    if precomputed:
+        model, data = clone(model).set_params(kernel="precomputed"), (K, K[np.ix_(repeated, repeated)], K[:, repeated])
+    else:
+        data = X, X[repeated], X
+    ours, twin = clone(model).fit(data[0], y, sample_weight=weight), clone(model).fit(data[1], y[repeated])
+    np.testing.assert_array_equal(getattr(ours, "classes_", [0, 2]), [0, 2])
+    np.testing.assert_allclose(ours.predict(data[0]), twin.predict(data[2]), atol=1e-9)
+    assert (weight[getattr(ours, "support_", repeated)] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [("even", "None, 'balanced' or a dict; got 'even'"), ({"0": 2.0}, r"keys of \[0, 1\]; got the key '0'"),
+     ({0: -1.0}, r"class_weight\[0\] must be a positive finite number; got -1.0"), ([1, 2], "got")],
+)  # fmt: skip
+def test_bad_class_weights_are_refused(class_weight, message):
+    with pytest.raises(ValueError, match=message):
+        DualSVC(class_weight=class_weight).fit(X4, Y4)
 
 
 def test_only_support_vectors_are_kept_and_as_copies():

@@ -98,14 +98,16 @@ def test_every_iterate_is_feasible_and_its_gap_is_that_of_the_formulas(n, seed, 
     assert solution.converged == (solution.gap <= 1e-6)
 
 
-def test_the_gap_is_that_of_exact_arithmetic():
+@pytest.mark.parametrize("weight", [np.ones(10), np.linspace(0.5, 2.0, 10)], ids=["equal", "weights"])
+def test_the_gap_is_that_of_exact_arithmetic(weight):
     K, y = problem(10)
     for max_iter in (1, 7, 1000):
-        s = solved(K, y, C=3.0, max_iter=max_iter)
+        s = solved(K, y, C=3.0, max_iter=max_iter, sample_weight=weight)
         beta = [Fraction(a) * int(label) for a, label in zip(s.alpha, y, strict=True)]
         f = [sum(Fraction(k) * b for k, b in zip(row, beta, strict=True)) for row in K]
         square = sum(b * g for b, g in zip(beta, f, strict=True))
-        loss = sum(max(Fraction(0), 1 - int(t) * (g + Fraction(s.intercept))) for t, g in zip(y, f, strict=True))
+        hinges = [max(Fraction(0), 1 - int(t) * (g + Fraction(s.intercept))) for t, g in zip(y, f, strict=True)]
+        loss = sum(Fraction(w) * hinge for w, hinge in zip(weight, hinges, strict=True))
         primal, dual = square / 2 + 3 * loss, sum(map(abs, beta)) - square / 2
         assert dual <= primal and s.gap == pytest.approx(float(1 - dual / primal), abs=100 * EPS)
 
