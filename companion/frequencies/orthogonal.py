@@ -138,7 +138,7 @@ def orthonormal_blocks(rng: np.random.Generator, n: int, dim: int) -> np.ndarray
     """n directions: the columns of Haar matrices, of the last one only those that are needed."""
     n_whole, rest = divmod(n, dim)
     fix = "Use scheme='fastfood', or 'iid'."
-    fits_memory("Gaussian matrices for orthogonal directions", n, dim, np.empty(0), fix)
+    fits_memory("Gaussian matrices for orthogonal directions", n, dim, np.empty(0), fix, copies=5)
     parts = [haar(rng.standard_normal((n_whole, dim, dim)))] if n_whole else []
     parts += [haar(rng.standard_normal((1, dim, rest)))] if rest else []
     return np.concatenate(parts)

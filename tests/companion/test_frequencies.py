@@ -14,6 +14,7 @@ from scipy.special import ndtr
 from scipy.stats import chi2
 
 from companion import frequencies, kernels
+from companion._core import arrays
 from companion.frequencies import SCHEMES, Frequencies, draw, haar_reference
 from companion.frequencies import hadamard as factors
 from companion.kernels import Cauchy, ExponentialPower, Gaussian, Laplacian, Matern, Softmax
@@ -496,6 +497,32 @@ BY_HAND = {
 def test_what_is_no_matrix_of_frequencies_is_refused(message, arguments):
     with pytest.raises(ValueError, match=message):
         Frequencies(arguments[0], "by hand", False, weights=arguments[1])
+
+
+LIMITS = {  # W is 32,000 bytes, the peak of drawing it 160,000
+    "machine": ("os.sysconf", lambda name: 300), "container": ("CONTAINER_LIMIT", 90_000),
+    "process": ("resource.getrlimit", lambda name: (90_000, -1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("where", "limit"), LIMITS.values(), ids=LIMITS.keys())
+def test_a_peak_above_the_smallest_limit_of_memory_is_refused_with_a_way_out(where, limit, monkeypatch):
+    monkeypatch.setattr(f"companion._core.arrays.{where}", limit)
+    assert draw(Gaussian(), 4, 1000, scheme="iid", rng=0).shape == (4, 1000)
+    with pytest.raises(ValueError, match="Gaussian matrices .* 4 x 1000 .* 5 times at .* Use scheme='fastfood', or"):
+        draw(Gaussian(), 4, 1000, rng=0)
+
+
+@pytest.mark.parametrize(("line", "name"), [("0::", "memory.max"), ("4:memory:", "memory/memory.limit_in_bytes")])
+def test_the_limit_of_a_container_is_the_smallest_of_its_groups(line, name, tmp_path):
+    assert arrays.container_limit(tmp_path) == np.inf
+    file = tmp_path / "sys/fs/cgroup" / name
+    texts = {tmp_path / "proc/self/cgroup": f"1:cpu:/c\n{line}/a/b\n", file: "max"}
+    texts |= {file.parent / "a" / file.name: "7\n", file.parent / "a/b" / file.name: "9\n"}
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert arrays.container_limit(tmp_path) == 7
 
 
 @pytest.mark.parametrize("scheme", ["sorf", "fastfood"])
