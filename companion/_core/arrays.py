@@ -292,7 +292,7 @@ def fits_memory(name: str, rows: int, columns: int, like: Array, fix: str = NO_M
             available = min(available, limit)
     elif compat.is_torch_array(like) and like.device.type == "cuda":
         available = sys.modules["torch"].cuda.get_device_properties(like.device).total_memory
-    needed = copies * rows * columns * namespace(like).finfo(like.dtype).bits / 8
+    needed = copies * int(rows) * int(columns) * namespace(like).finfo(like.dtype).bits / 8
     if needed > available:
         got = f"{rows} x {columns} entries" + (f", {copies:g} times at the peak," if copies > 1 else "")
         got += f" = {needed / GIB:,.1f} GiB"

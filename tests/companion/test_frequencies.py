@@ -511,6 +511,8 @@ def test_a_peak_above_the_smallest_limit_of_memory_is_refused_with_a_way_out(whe
     assert draw(Gaussian(), 4, 1000, scheme="iid", rng=0).shape == (4, 1000)
     with pytest.raises(ValueError, match="Gaussian matrices .* 4 x 1000 .* 5 times at .* Use scheme='fastfood', or"):
         draw(Gaussian(), 4, 1000, rng=0)
+    with pytest.raises(ValueError, match="W must be .* 5 times at the peak, .* Draw fewer"):
+        draw(Gaussian(), 4, 1000, scheme="sobol", rng=0)
 
 
 @pytest.mark.parametrize(("line", "name"), [("0::", "memory.max"), ("4:memory:", "memory/memory.limit_in_bytes")])
