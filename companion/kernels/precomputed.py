@@ -43,6 +43,7 @@ class Precomputed(Kernel):
 
     K: Any
     _takes_indices = True
+    _copies = 2.1
 
     def __sklearn_clone__(self) -> "Precomputed":
         return type(self)(self.K)
