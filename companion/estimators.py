@@ -128,7 +128,8 @@ class DualSVC(base.ClassifierMixin, _WithKernel):
     tol : float
         The relative duality gap to reach in every pair.
     max_iter : int
-        The largest number of iterations in every pair of classes; each updates two coefficients.
+        The largest number of iterations in every pair of classes; each updates two coefficients. Newton steps between
+        them, as in ``svm.solve_dual(newton=True)``, do not count.
     class_weight : dict, "balanced" or None
         Factors of C for the samples of each class; a class that the dict does not name has 1. "balanced": inversely
         proportional to the sum of the sample weights in the class.
@@ -153,6 +154,9 @@ class DualSVC(base.ClassifierMixin, _WithKernel):
 
     Notes
     -----
+    There are no probabilities, since a margin is none: calibrate it with ``sklearn.calibration.CalibratedClassifierCV``.
+    There is no cosine kernel: normalise the rows of X and use ``Polynomial(1, 0.0)``.
+
     Page: ``kernels/support-vector-machine``.
     """
 
@@ -314,7 +318,7 @@ def _solve_pair(K: np.ndarray, part: list[slice], limits: tuple[float, float, in
     if first.stop < second.start:
         block = np.block([[K[rows, columns] for columns in part] for rows in part])
     y = np.repeat([-1.0, 1.0], [first.stop - first.start, second.stop - second.start])
-    return solve_convex(block, y, *limits, np.concatenate([weight[first], weight[second]]))
+    return solve_convex(block, y, *limits, np.concatenate([weight[first], weight[second]]), newton=True)
 
 
 def _one_against_one(scores: np.ndarray, n_classes: int) -> np.ndarray:
