@@ -154,7 +154,7 @@ class DualSVC(base.ClassifierMixin, _WithKernel):
 
     Notes
     -----
-    There are no probabilities, since a margin is none: calibrate it with ``sklearn.calibration.CalibratedClassifierCV``.
+    There are no probabilities, since a margin is none: use ``sklearn.calibration.CalibratedClassifierCV``.
     There is no cosine kernel: normalise the rows of X and use ``Polynomial(1, 0.0)``.
 
     Page: ``kernels/support-vector-machine``.
