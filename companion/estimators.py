@@ -41,7 +41,7 @@ from companion.svm.psd import between, convex, read_matrix, read_weights, requir
 
 with checks.needs(__name__, "scikit-learn", extra="sklearn"):
     from sklearn import base, exceptions
-    from sklearn.utils import Tags, check_array
+    from sklearn.utils import Tags
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -86,7 +86,7 @@ class _WithKernel(base.BaseEstimator):
         """A weight for each sample, from any container that scikit-learn takes."""
         if sample_weight is not None:
             arrays.require_host("sample_weight", sample_weight)
-            sample_weight = check_array(sample_weight, ensure_2d=False, ensure_all_finite=False)
+            sample_weight = np.asarray(sample_weight)
         return read_weights(sample_weight, n)
 
     def _gram_of(self, X: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -211,7 +211,7 @@ class DualSVC(base.ClassifierMixin, _WithKernel):
         self.classes_, codes = np.unique(y[kept], return_inverse=True)
         if len(self.classes_) < 2:
             got = f"one class, {self.classes_.tolist()[0]!r}"
-            checks.fail("y", "of two or more classes", got, "Check how the samples were selected.")
+            checks.fail("y", "of two or more classes", got, "Check how the samples were selected and weighted.")
         order = np.argsort(codes, kind="stable")  # class by class: a class, and a pair of neighbours, is a slice of K
         kept, codes = kept[order], codes[order]
         bounds = weight[kept] * _class_weights(self.class_weight, self.classes_, codes, weight[kept])

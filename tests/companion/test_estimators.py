@@ -394,6 +394,8 @@ def test_ridge_is_scikit_learn_s(outputs):
     assert 0 <= ours.residual_ < 1e-14 and ours.X_fit_ is not X
     with pytest.raises(ValueError, match="penalty must be a non-negative finite number; got -1.0"):
         KernelRidge(penalty=-1.0).fit(X, y)
+    with pytest.raises(ValueError, match="sample_weight must be a 1-D array .*; got shape"):
+        KernelRidge().fit(X, y, sample_weight=2.0)
 
 
 def test_cloning_does_not_copy_a_precomputed_matrix():

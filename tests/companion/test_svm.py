@@ -194,8 +194,9 @@ def test_weights_are_those_of_scikit_learn(solve):
     K, y = Gaussian(0.5)(problem()[0]), np.resize([-1.0, 1.0], 40)
     weight = np.random.default_rng(1).uniform(0.1, 3.0, 40)
     if solve is solve_ridge:
-        theirs = KernelRidge(alpha=1.0, kernel="precomputed").fit(K, y, sample_weight=weight).dual_coef_
-        np.testing.assert_allclose(solve(K, y, sample_weight=weight).coef, theirs, atol=1e-12)
+        y, penalty = np.stack([y, np.arange(40.0)], axis=1), np.array([1.0, 3.0])
+        theirs = KernelRidge(alpha=penalty, kernel="precomputed").fit(K, y, sample_weight=weight).dual_coef_
+        np.testing.assert_allclose(solve(K, y, sample_weight=weight, penalty=penalty).coef, theirs, atol=1e-12)
         return
     machine = SVC(kernel="precomputed", tol=1e-10).fit(K, y, sample_weight=weight)
     theirs = np.zeros(40)
