@@ -60,6 +60,7 @@ class _WithKernel(base.BaseEstimator):
 
     kernel: Any
     kernel_: Any
+    _copies = 1.0  # of K in float64, at the peak of a fit
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -98,6 +99,7 @@ class _WithKernel(base.BaseEstimator):
             fix = "For example companion.kernels.Gaussian(lengthscale=2.0)."
             checks.fail("kernel", "a kernel object, 'precomputed' or None", repr(self.kernel), fix, TypeError)
         self.kernel_ = self._kernel_or_default(X, weight)
+        arrays.fits_memory("K", len(X), len(X), np.empty(0), copies=self._copies)
         return self.kernel_(X)
 
     def _kernel_or_default(self, X: np.ndarray, weight: np.ndarray | None = None) -> Kernel:
@@ -159,6 +161,8 @@ class DualSVC(base.ClassifierMixin, _WithKernel):
 
     Page: ``kernels/support-vector-machine``.
     """
+
+    _copies = 1.5
 
     def __init__(
         self,
@@ -358,6 +362,8 @@ class KernelRidge(base.RegressorMixin, _WithKernel):
     Page: ``kernels/kernel-trick``.
     """
 
+    _copies = 2.6
+
     def __init__(self, penalty: Any = 1.0, kernel: Any = None) -> None:
         self.penalty = penalty
         self.kernel = kernel
@@ -423,7 +429,7 @@ class RandomFeatures(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
         None, which has none to search: the Gaussian that ``DualSVC`` takes.
     n_components : int
         Feature columns D. ``feature_map="fourier"`` has two for each frequency, so an odd number is rounded up; the
-        scheme "gauss_hermite", whose grids have sizes of their own, may give fewer.
+        scheme "gauss_hermite", whose grids have sizes of their own, may give fewer or more.
     scheme : str or None
         How frequencies are drawn, a name in ``frequencies.SCHEMES``; None: orthogonal for kernels with an isotropic
         spectrum, iid for others.

@@ -1,5 +1,7 @@
 """The estimators against scikit-learn: its checks, its numbers, its tools, and the inputs that must be refused."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -402,3 +404,16 @@ def test_cloning_does_not_copy_a_precomputed_matrix():
     K = np.eye(5) + 0.5
     model = DualSVC(kernel=Precomputed(K) + 1.0).fit(np.arange(5)[:, None], [0, 1, 0, 1, 0])
     assert model.kernel_.k1.K is K
+
+
+@pytest.mark.parametrize(("model", "copies"), [(DualSVC(), 1.5), (KernelRidge(), 2.6)], ids=["svc", "ridge"])
+def test_b2_78_a_fit_is_refused_where_its_peak_does_not_fit_and_the_peak_is_not_more(model, copies, monkeypatch):
+    X, y = datasets.moons(600, rng=0)
+    tracemalloc.start()
+    model.fit(X, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < (copies + 0.3) * 8 * 600**2  # temporaries of a tile
+    monkeypatch.setattr("companion._core.arrays.CONTAINER_LIMIT", (copies - 0.1) * 8 * 600**2)
+    with pytest.raises(ValueError, match=f"K must be small enough .* {copies:g} times at the peak"):
+        model.fit(X, y)
