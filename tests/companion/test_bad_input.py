@@ -463,9 +463,7 @@ def test_differences_of_kernels_are_refused():
 def test_b2_78_a_matrix_that_does_not_fit_is_refused_before_it_is_made():
     long = np.broadcast_to(np.zeros((1, 1), np.float32), (3_000_000, 1))
     for kernel in (Gaussian(), Polynomial() + Softmax()):
-        with pytest.raises(
-            ValueError, match=r"small enough .* got 3000000 x 3000000 .* = (33,527.6|70,408.0) GiB"
-        ):
+        with pytest.raises(ValueError, match=r"small enough .* got 3000000 x 3000000 .* = (33,527.6|70,408.0) GiB"):
             kernel(long)
 
 
