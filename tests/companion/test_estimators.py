@@ -91,10 +91,10 @@ def test_each_pair_of_classes_is_a_machine_of_its_own():
 def test_votes_decide_and_scores_break_ties():
     """Pairs (0, 1), (0, 2), (1, 2): a positive score is a vote for the later class."""
     cycle = np.array([[-0.1, 5.0, -0.3]])  # 0 beats 1, 2 beats 0, 1 beats 2: a vote each; sums -4.9, -0.1 + 0.3, 4.7
-    decided = estimators._one_against_one(cycle, 3)
+    decided = estimators.machines.one_against_one(cycle, 3)
     np.testing.assert_allclose(decided, [[1 - 4.9 / 3 / 5.9, 1 + 0.2 / 3 / 1.2, 1 + 4.7 / 3 / 5.7]])
     assert decided.argmax() == 2
-    majority = estimators._one_against_one(np.array([[0.1, -9.0, -0.1]]), 3)
+    majority = estimators.machines.one_against_one(np.array([[0.1, -9.0, -0.1]]), 3)
     assert majority.argmax() == 1 and np.floor(majority + 0.5).tolist() == [[1, 2, 0]]
 
 

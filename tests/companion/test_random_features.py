@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from companion import datasets, features, frequencies
-from companion.estimators import RandomFeatures
+from companion.estimators import DualSVC, KernelRidge, RandomFeatures
 from companion.kernels import Gaussian, Laplacian, Softmax
 
 CHECKED = [
@@ -69,9 +69,23 @@ def test_a_grid_is_searched_over_the_kernel():
     assert search.score(X, y) > 0.85
 
 
-def test_an_odd_number_of_columns_is_rounded_up():
-    assert RandomFeatures(n_components=7, random_state=0).fit_transform(cloud()).shape == (60, 8)
+def test_an_odd_number_of_columns_of_pairs_is_refused_with_its_two_neighbours():
+    with pytest.raises(ValueError, match="n_components must be even: .*; got 7. Use n_components=6 or 8."):
+        RandomFeatures(n_components=7).fit(cloud())
+    assert RandomFeatures(n_components=1, random_state=0).fit_transform(cloud()).shape == (60, 2)
     assert RandomFeatures(n_components=7, feature_map="fourier_offset").fit_transform(cloud()).shape == (60, 7)
+
+
+@pytest.mark.parametrize("model", [RandomFeatures(n_components=8, random_state=0), DualSVC(), KernelRidge()], ids=repr)
+def test_the_lengthscale_of_the_default_kernel_is_searched(model):
+    X, y = datasets.moons(60, rng=0)
+    last = [RidgeClassifier()] if isinstance(model, RandomFeatures) else []
+    name = f"{type(model).__name__.lower()}__kernel__lengthscale"
+    search = GridSearchCV(make_pipeline(model, *last), {name: [0.1, 1.0]}, cv=2).fit(X, y)
+    best = search.best_params_[name]
+    assert search.best_estimator_[0].kernel_.lengthscale == best and model.kernel is None
+    same = clone(model).set_params(kernel__lengthscale=best).fit(X, y)
+    assert repr(same.kernel_) == repr(clone(model).set_params(kernel=Gaussian(best)).fit(X, y).kernel_)
 
 
 def test_seeds():

@@ -1,7 +1,4 @@
-"""The functions of the course as scikit-learn estimators: they clone, sit in pipelines and are searched over.
-
-``RandomFeatures`` turns samples into features with ⟨φ(x), φ(y)⟩ ≈ k(x, y), by ``frequencies`` and ``features``. The
-others are kernel machines f(x) = Σ_i a_i k(x, x_i) + b; ``svm`` finds the a_i and says how exact they are.
+"""Kernel machines as scikit-learn estimators: the support vector machine through its dual, and kernel ridge regression.
 
 Classification between classes r < s solves the dual of ``svm.solve_dual``; f_rs(x) > 0 means class s. More than two
 classes are decided one against one (Knerr, Personnaz & Dreyfus 1990, "Single-layer learning revisited"; Hsu & Lin 2002,
@@ -13,109 +10,32 @@ so that the F_s, less than 1/3 in size when squashed, only break ties: the score
 ``SVC(decision_function_shape="ovr", break_ties=True)``. Regression solves (K + penalty I) a = y, without b
 (Schölkopf & Smola 2002, "Learning with Kernels", section 4.2).
 
->>> from companion.datasets import moons
->>> from sklearn.linear_model import RidgeClassifier
->>> from sklearn.pipeline import make_pipeline
->>> X, y = moons(200, rng=0)
->>> linear = make_pipeline(RandomFeatures(Gaussian(0.5), random_state=0), RidgeClassifier())
->>> [model.fit(X, y).score(X, y) > 0.85 for model in (DualSVC(C=10.0), linear)]
-[True, True]
+>>> from companion.kernels import Gaussian
 >>> KernelRidge(penalty=1e-6, kernel=Gaussian()).fit([[0.0], [2.0]], [1.0, 3.0]).predict([[0.0], [2.0]]).round(3)
 array([1., 3.])
 """
 
 import warnings
 from itertools import combinations
-from numbers import Number
 from typing import Any, Self
 
 import numpy as np
 
-from companion import features, frequencies
 from companion._core import arrays, checks
-from companion.kernels import Constant, Gaussian, Kernel, Polynomial, Product, Softmax, Stationary, Sum
-from companion.kernels.base import only_for
+from companion.estimators.shared import ConvergenceWarning, WithKernel
+from companion.kernels import Constant, Kernel, Polynomial, Product, Softmax, Stationary, Sum
 from companion.svm import DualSolution, solve_ridge
 from companion.svm.dual import limits_of, not_converged, require_bounds, solve_convex
-from companion.svm.psd import between, convex, read_matrix, read_weights, require_size
+from companion.svm.psd import between, convex, require_size
 
-with checks.needs(__name__, "scikit-learn", extra="sklearn"):
-    from sklearn import base, exceptions
+with checks.needs("companion.estimators", "scikit-learn", extra="sklearn"):
+    from sklearn import base
     from sklearn.utils import Tags
     from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import check_is_fitted, validate_data
-
-__all__ = ["ConvergenceWarning", "DualSVC", "KernelRidge", "RandomFeatures"]
-
-NUMBERS: dict[str, Any] = {"numbers": (Number, np.bool_)}  # what the entries of y may be: one of these kinds
-LABELS: dict[str, Any] = {"strings": str}
+    from sklearn.utils.validation import check_is_fitted
 
 
-class ConvergenceWarning(checks.ConvergenceWarning, exceptions.ConvergenceWarning):
-    """The warning of ``svm``, and scikit-learn's: a filter for either finds it."""
-
-
-class _WithKernel(base.BaseEstimator):
-    """What the estimators share: reading data, the default kernel, and the kernel between new samples and kept ones."""
-
-    kernel: Any
-    kernel_: Any
-    _copies = 1.0  # of K in float64, at the peak of a fit
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.pairwise = self._is_precomputed()
-        return tags
-
-    def _is_precomputed(self) -> bool:
-        return isinstance(self.kernel, str) and self.kernel == "precomputed"
-
-    def _read(self, X: Any, **others: Any) -> Any:
-        """X as checked floating-point numbers (and y, if it is among the others), as scikit-learn's rules demand."""
-        y = others.get("y")
-        y = np.asarray(y, dtype=object) if hasattr(y, "columns") else y
-        for name, value in (("X", X), ("y", y)):
-            arrays.require_host(name, value)
-        if y is not None:
-            _require_entries(y, NUMBERS if others.get("y_numeric") else NUMBERS | LABELS)
-        checked = validate_data(self, X, dtype="numeric", **others)
-        X, *y = checked if "y" in others else (checked,)
-        X = read_matrix("X", X) if self._is_precomputed() else arrays.read_on_host("X", X)[0]
-        return (X, *y) if y else X
-
-    def _read_weights(self, sample_weight: Any, n: int) -> np.ndarray:
-        """A weight for each sample, from any container that scikit-learn takes."""
-        if sample_weight is not None:
-            arrays.require_host("sample_weight", sample_weight)
-            sample_weight = np.asarray(sample_weight)
-        return read_weights(sample_weight, n)
-
-    def _gram_of(self, X: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """K between the training samples; sets ``kernel_``."""
-        if self._is_precomputed():
-            self.kernel_ = "precomputed"
-            return X
-        if not isinstance(self.kernel, Kernel | None):
-            fix = "For example companion.kernels.Gaussian(lengthscale=2.0)."
-            checks.fail("kernel", "a kernel object, 'precomputed' or None", repr(self.kernel), fix, TypeError)
-        self.kernel_ = self._kernel_or_default(X, weight)
-        arrays.fits_memory("K", len(X), len(X), np.empty(0), copies=self._copies)
-        return self.kernel_(X)
-
-    def _kernel_or_default(self, X: np.ndarray, weight: np.ndarray | None = None) -> Kernel:
-        return Gaussian(_lengthscale(X, weight)) if self.kernel is None else base.clone(self.kernel)
-
-    def _keep(self, X: np.ndarray, kept: np.ndarray | slice) -> np.ndarray | None:
-        """The training samples that predictions need; a precomputed kernel needs their indices only."""
-        return None if self._is_precomputed() else X[kept].copy()
-
-    def _gram(self, X: Any, samples: np.ndarray | None, kept: np.ndarray | slice) -> np.ndarray:
-        """K between new samples and the kept ones."""
-        X = self._read(X, reset=False)
-        return X[:, kept] if samples is None else self.kernel_(X, samples)
-
-
-class DualSVC(base.ClassifierMixin, _WithKernel):
+class DualSVC(base.ClassifierMixin, WithKernel):
     """The support vector machine through its dual, for two or more classes, with a certificate for each pair.
 
     Parameters
@@ -123,7 +43,7 @@ class DualSVC(base.ClassifierMixin, _WithKernel):
     C : float
         The regularisation parameter, positive: the weight of the slacks; ``inf`` is the hard margin.
     kernel : Kernel, "precomputed" or None
-        A kernel object such as ``Gaussian(2.0)``, whose parameters are then searched as ``kernel__lengthscale``;
+        A kernel object such as ``Gaussian(2.0)``, whose parameters are searched as ``kernel__lengthscale``;
         "precomputed": X is the kernel matrix, between the training samples to fit and between new and training samples
         to predict; None: the Gaussian with lengthscale √(d·var(X)/2), with the variance of all entries, which is
         scikit-learn's ``gamma="scale"``, 1/(d·var(X)) (gamma = 1 if X is constant). Sample weights weigh it, too.
@@ -249,7 +169,7 @@ class DualSVC(base.ClassifierMixin, _WithKernel):
         check_is_fitted(self)
         K = self._gram(X, self.support_vectors_, self.support_)  # (n, n_SV)
         scores = K @ self.dual_coef_.T + self.intercept_  # (n, n_pairs)
-        return scores[:, 0] if len(self.classes_) == 2 else _one_against_one(scores, len(self.classes_))
+        return scores[:, 0] if len(self.classes_) == 2 else one_against_one(scores, len(self.classes_))
 
     def predict(self, X: Any) -> np.ndarray:
         """The class of the largest score; of two, the later one where f(x) > 0.
@@ -325,7 +245,7 @@ def _solve_pair(K: np.ndarray, part: list[slice], limits: tuple[float, float, in
     return solve_convex(block, y, *limits, np.concatenate([weight[first], weight[second]]), newton=True)
 
 
-def _one_against_one(scores: np.ndarray, n_classes: int) -> np.ndarray:
+def one_against_one(scores: np.ndarray, n_classes: int) -> np.ndarray:
     """Votes and squashed sums of scores: a column for each class, from one for each pair."""
     votes, sums = np.zeros((2, len(scores), n_classes))
     for score, (r, s) in zip(scores.T, combinations(range(n_classes), 2), strict=True):
@@ -336,7 +256,7 @@ def _one_against_one(scores: np.ndarray, n_classes: int) -> np.ndarray:
     return votes + sums / (3 * (np.abs(sums) + 1))
 
 
-class KernelRidge(base.RegressorMixin, _WithKernel):
+class KernelRidge(base.RegressorMixin, WithKernel):
     """Kernel ridge regression, for one output or several.
 
     Parameters
@@ -417,132 +337,3 @@ class KernelRidge(base.RegressorMixin, _WithKernel):
         """
         check_is_fitted(self)
         return self._gram(X, self.X_fit_, slice(None)) @ self.dual_coef_
-
-
-class RandomFeatures(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin, _WithKernel):
-    """Random features of a stationary kernel: linear methods on them are kernel methods at the cost of n × D.
-
-    Parameters
-    ----------
-    kernel : Kernel or None
-        A stationary kernel such as ``Gaussian(2.0)``, whose parameters are then searched as ``kernel__lengthscale``;
-        None, which has none to search: the Gaussian that ``DualSVC`` takes.
-    n_components : int
-        Feature columns D. ``feature_map="fourier"`` has two for each frequency, so an odd number is rounded up; the
-        scheme "gauss_hermite", whose grids have sizes of their own, may give fewer or more.
-    scheme : str or None
-        How frequencies are drawn, a name in ``frequencies.SCHEMES``; None: orthogonal for kernels with an isotropic
-        spectrum, iid for others.
-    feature_map : {"fourier", "fourier_offset"}
-        What is done with the projections, a name in ``features.MAPS``.
-    random_state : int, numpy.random.RandomState, numpy.random.Generator or None
-        Seed; an integer gives frequencies that are independent of any data drawn with the same integer.
-
-    Attributes
-    ----------
-    kernel_ : Kernel
-        As for ``DualSVC``.
-    frequencies_ : Frequencies
-        The frequencies, drawn without a look at X but for the default kernel.
-    offset_ : ndarray of shape (n_components,), or None
-        Offsets of ``fourier_offset``.
-
-    Notes
-    -----
-    Page: ``random-features/random-fourier-features``.
-    """
-
-    def __init__(
-        self,
-        kernel: Any = None,
-        n_components: int = 100,
-        scheme: str | None = None,
-        feature_map: str = "fourier",
-        random_state: Any = None,
-    ) -> None:
-        self.kernel = kernel
-        self.n_components = n_components
-        self.scheme = scheme
-        self.feature_map = feature_map
-        self.random_state = random_state
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Draw the frequencies for the number of columns of X.
-
-        Parameters
-        ----------
-        X : array of shape (n, d)
-        y : ignored
-
-        Returns
-        -------
-        RandomFeatures
-
-        Raises
-        ------
-        TypeError, ValueError
-            If X is no finite dense real matrix, the kernel is not stationary, the scheme does not draw for it, or a
-            parameter is out of range.
-        """
-        fix = "For example companion.kernels.Gaussian(2.0); for a sum of kernels unite their features (FeatureUnion)."
-        if not isinstance(self.kernel, Stationary | None):
-            only_for("RandomFeatures", self.kernel, "a stationary kernel or None", fix)
-        if not isinstance(self.random_state, np.random.Generator | np.random.RandomState | None):
-            checks.seed("random_state", self.random_state)
-        checks.known("feature_map", self.feature_map, list(features.MAPS))
-        checks.integer("n_components", self.n_components, minimum=1)
-        X = self._read(X)
-        self.kernel_ = self._kernel_or_default(X)
-        columns = features.COLUMNS[self.feature_map]
-        wanted, seed = -(-self.n_components // columns), self.random_state
-        self.frequencies_ = frequencies.draw(self.kernel_, wanted, X.shape[1], scheme=self.scheme, rng=seed)
-        drawn = self.frequencies_.shape[0]
-        self.offset_ = features.draw_offsets(drawn, rng=seed) if self.feature_map == "fourier_offset" else None
-        self._n_features_out = drawn * columns
-        return self
-
-    def transform(self, X: Any) -> np.ndarray:
-        """The features of samples.
-
-        Parameters
-        ----------
-        X : array of shape (n, d)
-
-        Returns
-        -------
-        ndarray of shape (n, D)
-            In the dtype of X, float32 or float64.
-        """
-        check_is_fitted(self)
-        X = self._read(X, reset=False)
-        arguments = (self.frequencies_,) if self.offset_ is None else (self.frequencies_, self.offset_)
-        return features.MAPS[self.feature_map](X, *arguments)
-
-
-def _require_entries(y: Any, kinds: dict[str, Any]) -> None:
-    """Refuse a y with a missing entry, or with entries of more than one kind."""
-    values = y if isinstance(y, np.ndarray) else np.asarray(y, dtype=object)  # NumPy makes strings of a list with one
-    if values.dtype.kind in "biuU" or values.size == 0:
-        return
-    kind = next((kind for kind in kinds.values() if isinstance(values.flat[0], kind)), ())
-    for index, value in np.ndenumerate(values):
-        if not isinstance(value, kind) or value != value:  # NaN is not equal to itself
-            expected = f"made of {' or of '.join(kinds)}, without missing values"
-            got = f"{value!r} at index {index[0] if len(index) == 1 else index}"
-            checks.fail("y", expected, got, "Drop such samples, or convert all entries to one kind.")
-
-
-def _lengthscale(X: np.ndarray, weight: np.ndarray | None = None) -> float:
-    """√(d·var(X)/2), without overflow; √(1/2) if X is constant. A sample of weight 2 counts twice."""
-    size = float(np.abs(X).max()) or 1.0
-    deviation = float((X / size).std(dtype=np.float64))
-    if weight is not None and (weight != weight[0]).any():
-        share = weight / weight.max() / (weight / weight.max()).sum() / X.shape[1]
-        mean = share @ (X / size).sum(axis=1)
-        deviation = float(share @ ((X / size - mean) ** 2).sum(axis=1)) ** 0.5
-    return size * deviation * (X.shape[1] / 2) ** 0.5 or 0.5**0.5
