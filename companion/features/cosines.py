@@ -93,9 +93,10 @@ def fourier(X: Any, W: Any) -> Array:
 
     Notes
     -----
-    Page: ``random-features/random-fourier-features``. Core: ``pairs``. Reference: ``fourier_reference``. Angles of
-    float32 data that may exceed 8,192 are computed in float64, on the host. A lengthscale is learned as
-    ``fourier(X / lengthscale, W)``, with W drawn for lengthscale 1. In a torch module keep ``W.to(X)``.
+    Page: ``random-features/random-fourier-features``. Core: ``features.cosines.pairs``. Reference:
+    ``fourier_reference``. Angles of float32 data that may exceed 8,192 are computed in float64, on the host. A
+    lengthscale is learned as ``fourier(X / lengthscale, W)``, with W drawn for lengthscale 1. In a torch module keep
+    ``W.to(X)``.
 
     Examples
     --------
@@ -136,7 +137,7 @@ def fourier_offset(X: Any, W: Any, offset: Any) -> Array:
 
     Notes
     -----
-    Page: ``random-features/random-fourier-features``. Core: ``offset_cosines``.
+    Page: ``random-features/random-fourier-features``. Core: ``features.cosines.offset_cosines``.
 
     Examples
     --------

@@ -70,7 +70,7 @@ class Cauchy(Stationary):
 
     Notes
     -----
-    Core: ``cauchy``.
+    Core: ``kernels.cauchy.cauchy``.
     """
 
     beta: float = 1.0

@@ -64,7 +64,7 @@ class Polynomial(Kernel):
 
     Notes
     -----
-    Page: ``kernels/kernel-trick``. Core: ``polynomial``.
+    Page: ``kernels/kernel-trick``. Core: ``kernels.dot.polynomial``.
     """
 
     degree: int = 3
@@ -100,7 +100,7 @@ class Softmax(Kernel):
 
     Notes
     -----
-    Page: ``kernels/cost-of-the-gram-matrix``. Core: ``softmax``. Reference: ``softmax_reference``.
+    Page: ``kernels/cost-of-the-gram-matrix``. Core: ``kernels.dot.softmax``. Reference: ``softmax_reference``.
     """
 
     scale: Any = 1.0

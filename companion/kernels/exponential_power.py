@@ -91,8 +91,8 @@ class ExponentialPower(Stationary):
 
     Notes
     -----
-    Core: ``exponential_power``. Gradients are of first order (any order for alpha = 2), and set to 0 where samples
-    coincide, where none exists for alpha <= 1.
+    Core: ``kernels.exponential_power.exponential_power``. Gradients are of first order (any order for alpha = 2), and
+    set to 0 where samples coincide, where none exists for alpha <= 1.
     """
 
     alpha: float

@@ -51,7 +51,7 @@ class Gaussian(Stationary):
 
     Notes
     -----
-    Page: ``kernels/kernel-trick``. Core: ``gaussian``. Reference: ``gaussian_reference``.
+    Page: ``kernels/kernel-trick``. Core: ``kernels.gaussian.gaussian``. Reference: ``gaussian_reference``.
     """
 
     lengthscale: Any = 1.0

@@ -65,8 +65,8 @@ class Laplacian(Stationary):
 
     Notes
     -----
-    Page: ``kernels/cost-of-the-gram-matrix``. Core: ``laplacian``. Gradients are of first order, 0 in a coordinate
-    where two samples agree.
+    Page: ``kernels/cost-of-the-gram-matrix``. Core: ``kernels.laplacian.laplacian``. Gradients are of first order, 0 in
+    a coordinate where two samples agree.
     """
 
     lengthscale: Any = 1.0

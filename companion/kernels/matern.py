@@ -108,7 +108,7 @@ class Matern(Stationary):
 
     Notes
     -----
-    Core: ``matern``. Since E V - 1 and Var V are 1/nu to first order, the kernel is the Gaussian plus
+    Core: ``kernels.matern.matern``. Since E V - 1 and Var V are 1/nu to first order, the kernel is the Gaussian plus
     (x²/2 - x) exp(-x) / nu with x = r²/2: the largest difference, at x = 2 - √2, is 0.23 / nu. Gradients are of first
     order, and 0 where samples coincide; for inf they are of any order.
     """
