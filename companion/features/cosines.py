@@ -105,8 +105,10 @@ def fourier(X: Any, W: Any) -> Array:
            [0., 1.]])
     """
     X, W, dtype, amplitude, angles = _read(X, W, columns=2)
-    fast = arrays.runs_on_numpy(X) and (isinstance(W, Hadamard) or arrays.runs_on_numpy(W))
-    phi = _fast.pairs(X, W, amplitude, angles) if fast else pairs(X, W, amplitude, angles)
+    if arrays.runs_on_numpy(X) and (isinstance(W, Hadamard) or arrays.runs_on_numpy(W)):
+        phi = _fast.pairs(X, W, amplitude, angles, short=angles is not long_product)
+    else:
+        phi = pairs(X, _cast(W, X, angles), amplitude, angles)
     return namespace(X).astype(phi, dtype, copy=False)
 
 
@@ -148,7 +150,7 @@ def fourier_offset(X: Any, W: Any, offset: Any) -> Array:
     X, W, dtype, amplitude, angles = _read(X, W, columns=1)
     offset = arrays.read("offset", offset, ndim=(1,))[0]
     checks.one_each("offset", tuple(offset.shape), "W", tuple(W.shape))
-    phi = offset_cosines(X, W, follow(offset, X), math.sqrt(2) * amplitude, angles)
+    phi = offset_cosines(X, _cast(W, X, angles), follow(offset, X), math.sqrt(2) * amplitude, angles)
     return namespace(X).astype(phi, dtype, copy=False)
 
 
@@ -188,13 +190,15 @@ def _read(X: Any, W: Any, columns: int) -> tuple[Array, Any, Any, Any, Angles]:
     short = arrays.largest_square(X) * longest * float(info.eps) ** 2 <= LARGEST_ANGLE_EPS**2
     if not (short and longest < float(info.max) * float(info.max)):
         return X, _in_float64(X, rows), dtype, amplitude, long_product
-    if isinstance(rows, Hadamard):
-        return X, rows, dtype, amplitude, _structured_product
-    return X, follow(rows, X), dtype, amplitude, product
+    return X, rows, dtype, amplitude, _structured_product if isinstance(rows, Hadamard) else product
 
 
 def _structured_product(X: Array, W: Hadamard) -> Array:
     return W.project(X)
+
+
+def _cast(W: Any, X: Array, angles: Angles) -> Any:
+    return follow(W, X) if angles is product else W
 
 
 def _in_float64(X: Array, rows: Any) -> Array:
