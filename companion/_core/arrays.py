@@ -57,13 +57,25 @@ def check_values_on_device() -> Iterator[None]:
 
 
 def readable(x: Array) -> bool:
-    """Whether the values of ``x`` may be read: it is on the host, or the caller asked."""
-    return isinstance(x, np.ndarray) or _values_on_device.get() or not on_device(x)
+    """Whether the values of ``x`` may be read: it is on the host, or the caller asked; under vmap there are none."""
+    return isinstance(x, np.ndarray) or not (in_vmap(x) or (on_device(x) and not _values_on_device.get()))
 
 
 def on_device(x: Array) -> bool:
     """Whether ``x`` is an array on an accelerator."""
     return compat.is_cupy_array(x) or (compat.is_torch_array(x) and x.device.type != "cpu")
+
+
+def in_vmap(x: Array) -> bool:
+    """Whether ``x`` stands for a whole batch inside ``torch.func.vmap``, also below a gradient of ``torch.func``."""
+    if not compat.is_torch_array(x):
+        return False
+    functorch = sys.modules["torch"]._C._functorch
+    while functorch.is_functorch_wrapped_tensor(x):
+        if functorch.is_batchedtensor(x):
+            return True
+        x = functorch.get_unwrapped(x)
+    return False
 
 
 def requires_grad(x: Any) -> bool:
@@ -73,7 +85,7 @@ def requires_grad(x: Any) -> bool:
 
 def reaches_host(*arrays: Array | None) -> bool:
     """Whether NumPy and SciPy may compute with these: they are on the host and record no gradient."""
-    return not any(x is not None and (on_device(x) or requires_grad(x)) for x in arrays)
+    return not any(x is not None and (on_device(x) or requires_grad(x) or in_vmap(x)) for x in arrays)
 
 
 def runs_on_numpy(*arrays: Array) -> bool:

@@ -42,8 +42,9 @@ class DualSVC(base.ClassifierMixin, WithKernel):
     ----------
     C : float
         The regularisation parameter, positive: the weight of the slacks; ``inf`` is the hard margin.
-    kernel : Kernel, "precomputed" or None
-        A kernel object such as ``Gaussian(2.0)``, whose parameters are searched as ``kernel__lengthscale``;
+    kernel : Kernel, callable, "precomputed" or None
+        A kernel object such as ``Gaussian(2.0)``, whose parameters are searched as ``kernel__lengthscale`` (of None,
+        those of ``Gaussian()``); a function (X, Y) -> K of two matrices of samples, as ``kernels.Callable`` takes it;
         "precomputed": X is the kernel matrix, between the training samples to fit and between new and training samples
         to predict; None: the Gaussian with lengthscale √(d·var(X)/2), with the variance of all entries, which is
         scikit-learn's ``gamma="scale"``, 1/(d·var(X)) (gamma = 1 if X is constant). Sample weights weigh it, too.
@@ -263,7 +264,7 @@ class KernelRidge(base.RegressorMixin, WithKernel):
     ----------
     penalty : float or array of shape (n_outputs,)
         At least 0, in the units of the kernel; larger is smoother. An array has one for each output.
-    kernel : Kernel, "precomputed" or None
+    kernel : Kernel, callable, "precomputed" or None
         As for ``DualSVC``.
 
     Attributes

@@ -8,17 +8,19 @@
 from typing import Any, Self
 
 import numpy as np
+from scipy import sparse
 
 from companion import features, frequencies
 from companion._core import checks
 from companion.estimators.shared import WithKernel
+from companion.features.cosines import read_csr
 from companion.kernels import Stationary
 from companion.kernels.base import only_for
 
 with checks.needs("companion.estimators", "scikit-learn", extra="sklearn"):
     from sklearn import base
     from sklearn.utils import Tags
-    from sklearn.utils.validation import check_is_fitted
+    from sklearn.utils.validation import check_is_fitted, validate_data
 
 
 class RandomFeatures(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin, WithKernel):
@@ -70,6 +72,7 @@ class RandomFeatures(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -78,7 +81,7 @@ class RandomFeatures(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
 
         Parameters
         ----------
-        X : array of shape (n, d)
+        X : array or sparse matrix of shape (n, d)
         y : ignored
 
         Returns
@@ -88,7 +91,7 @@ class RandomFeatures(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
         Raises
         ------
         TypeError, ValueError
-            If X is no finite dense real matrix, the kernel is not stationary, the scheme does not draw for it, or a
+            If X is no finite real matrix, the kernel is not stationary, the scheme does not draw for it, or a
             parameter is out of range.
         """
         fix = "For example companion.kernels.Gaussian(2.0); for a sum of kernels unite their features (FeatureUnion)."
@@ -111,12 +114,17 @@ class RandomFeatures(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
         self._n_features_out = drawn * columns
         return self
 
+    def _read(self, X: Any, **others: Any) -> Any:
+        if not sparse.issparse(X):
+            return super()._read(X, **others)
+        return read_csr("X", validate_data(self, X, accept_sparse="csr", dtype=None, **others))
+
     def transform(self, X: Any) -> np.ndarray:
         """The features of samples.
 
         Parameters
         ----------
-        X : array of shape (n, d)
+        X : array or sparse matrix of shape (n, d)
 
         Returns
         -------

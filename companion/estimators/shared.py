@@ -11,7 +11,8 @@ from typing import Any, Self
 import numpy as np
 
 from companion._core import arrays, checks
-from companion.kernels import Gaussian, Kernel
+from companion.kernels import Callable, Gaussian, Kernel
+from companion.kernels.lengthscale import scale_lengthscale
 from companion.svm.psd import read_matrix, read_weights
 
 with checks.needs("companion.estimators", "scikit-learn", extra="sklearn"):
@@ -83,15 +84,17 @@ class WithKernel(base.BaseEstimator):
         if self._is_precomputed():
             self.kernel_ = "precomputed"
             return X
-        if not isinstance(self.kernel, Kernel | None):
-            fix = "For example companion.kernels.Gaussian(lengthscale=2.0)."
-            checks.fail("kernel", "a kernel object, 'precomputed' or None", repr(self.kernel), fix, TypeError)
+        if not isinstance(self.kernel, Kernel | None) and (not callable(self.kernel) or isinstance(self.kernel, type)):
+            fix, expected = "For example companion.kernels.Gaussian(lengthscale=2.0).", "a kernel object, a function"
+            checks.fail("kernel", expected + " (X, Y) -> K, 'precomputed' or None", repr(self.kernel), fix, TypeError)
         self.kernel_ = self._kernel_or_default(X, weight)
         arrays.fits_memory("K", len(X), len(X), np.empty(0), copies=self._copies)
         return self.kernel_(X)
 
     def _kernel_or_default(self, X: np.ndarray, weight: np.ndarray | None = None) -> Kernel:
-        return Gaussian(default_lengthscale(X, weight)) if self.kernel is None else base.clone(self.kernel)
+        if self.kernel is None:
+            return Gaussian(scale_lengthscale(X, weight))
+        return base.clone(self.kernel) if isinstance(self.kernel, Kernel) else Callable(self.kernel)
 
     def _keep(self, X: np.ndarray, kept: np.ndarray | slice) -> np.ndarray | None:
         """The training samples that predictions need; a precomputed kernel needs their indices only."""
@@ -114,14 +117,3 @@ def require_entries(y: Any, kinds: dict[str, Any]) -> None:
             expected = f"made of {' or of '.join(kinds)}, without missing values"
             got = f"{value!r} at index {index[0] if len(index) == 1 else index}"
             checks.fail("y", expected, got, "Drop such samples, or convert all entries to one kind.")
-
-
-def default_lengthscale(X: np.ndarray, weight: np.ndarray | None = None) -> float:
-    """√(d·var(X)/2), without overflow; √(1/2) if X is constant. A sample of weight 2 counts twice."""
-    size = float(np.abs(X).max()) or 1.0
-    deviation = float((X / size).std(dtype=np.float64))
-    if weight is not None and (weight != weight[0]).any():
-        share = weight / weight.max() / (weight / weight.max()).sum() / X.shape[1]
-        mean = share @ (X / size).sum(axis=1)
-        deviation = float(share @ ((X / size - mean) ** 2).sum(axis=1)) ** 0.5
-    return size * deviation * (X.shape[1] / 2) ** 0.5 or 0.5**0.5

@@ -48,23 +48,29 @@ FAST_TANGENT = has_fast_tangent()
 
 
 def pairs(X: Array, W: Any, amplitude: Any, angles: Callable, short: bool) -> Array:
-    """``cosines.pairs`` for X and W with which NumPy may compute; where angles are not short, W is in float64."""
-    x = (X if isinstance(X, np.ndarray) else host(X)).reshape(-1, X.shape[-1])
-    write, unit, rows, m = by_cosine_and_sine, 1.0, ROWS, W.shape[0]
+    """``cosines.pairs`` for X and W with which NumPy may compute; where angles are not short, W is in float64.
+
+    X may be in SciPy's CSR format: its product with Wᵀ is dense.
+    """
+    tensor = hasattr(X, "detach")
+    x = host(X) if tensor else X
+    x = x.reshape(-1, x.shape[-1]) if x.ndim > 2 else x
+    (n, _), m = x.shape, W.shape[0]
+    write, unit, rows = by_cosine_and_sine, 1.0, ROWS
     if short and not FAST_TANGENT:
-        write, unit, rows = partial(by_tangent, quotient), TURN, max(ROWS, _BYTES // (m * x.itemsize))
-    elif isinstance(X, np.ndarray) and x.dtype == np.float64:
+        write, unit, rows = partial(by_tangent, quotient), TURN, max(ROWS, _BYTES // (m * x.dtype.itemsize))
+    elif not tensor and x.dtype == np.float64:
         write, unit = partial(by_tangent, np.tan), 2.0
     if isinstance(W, Hadamard):
         W = W / np.asarray(unit)
     else:
         W = np.divide(W if isinstance(W, np.ndarray) else host(W), unit, dtype=np.float64)
         W = np.asfortranarray(W, x.dtype if short else None)  # Wᵀ without strides
-    phi, amplitude = np.empty((len(x), 2, m), x.dtype), np.asarray(amplitude, x.dtype)
-    for i in range(0, len(x), rows):
+    phi, amplitude = np.empty((n, 2, m), x.dtype), np.asarray(amplitude, x.dtype)
+    for i in range(0, n, rows):
         write(angles(x[i : i + rows], W), amplitude, phi[i : i + rows])
     phi = phi.reshape(*X.shape[:-1], 2 * m)
-    return phi if isinstance(X, np.ndarray) else from_host(phi, X)
+    return from_host(phi, X) if tensor else phi
 
 
 def by_tangent(tangent: Callable, t: np.ndarray, amplitude: Any, out: np.ndarray) -> None:

@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
@@ -140,6 +141,18 @@ def test_a_precomputed_kernel_is_sliced_by_cross_validation(model):
     np.testing.assert_allclose(fitted.predict(kernel(new, X)), same.predict(new), atol=1e-9)
     with pytest.raises(ValueError, match="X has 299 features, but .* is expecting 300 features"):
         fitted.predict(kernel(new, X)[:, 1:])
+
+
+@pytest.mark.parametrize("model", [DualSVC(), KernelRidge()], ids=["svc", "ridge"])
+def test_a_function_is_a_kernel(model):
+    X, y = moons()
+    theirs = clone(model).set_params(kernel=Gaussian(0.5)).fit(X, y)
+    ours = clone(model).set_params(kernel=lambda X, Y: np.exp(-2 * cdist(X, Y, "sqeuclidean"))).fit(X, y)
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), atol=1e-6)
+    with pytest.raises(NotPSDError, match="It is no kernel matrix"):
+        clone(model).set_params(kernel=lambda X, Y: -(X @ Y.T)).fit(X, y)
+    with pytest.raises(ValueError, match=r"function\(X, Y\) must be of shape \(300, 300\)"):
+        clone(model).set_params(kernel=lambda x, y: x[0] * y[0]).fit(X, y)
 
 
 @pytest.mark.parametrize("model", [DualSVC(), KernelRidge()], ids=["svc", "ridge"])
@@ -339,7 +352,7 @@ def test_b2_20_odd_entries_of_y_are_named_with_their_index(y, odd):
 HALF = np.eye(4, dtype=np.float16)
 INDEFINITE = np.array([[0.0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
 NO_KERNELS = {
-    "string": ("rbf", X4, TypeError, "kernel must be a kernel object, 'precomputed' or None; got 'rbf'. For example"),
+    "string": ("rbf", X4, TypeError, "kernel must be a kernel object, a function .* or None; got 'rbf'. For"),
     "class": (Gaussian, X4, TypeError, "kernel must be a kernel object"),
     "B2-54-not-square": ("precomputed", np.ones((4, 3)), ValueError, r"K must be square, .* got shape \(4, 3\)"),
     "B2-16-float16": ("precomputed", HALF, ValueError, "^X must be a kernel matrix in .*; got dtype float16"),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import RidgeClassifier
@@ -74,6 +75,37 @@ def test_an_odd_number_of_columns_of_pairs_is_refused_with_its_two_neighbours():
         RandomFeatures(n_components=7).fit(cloud())
     assert RandomFeatures(n_components=1, random_state=0).fit_transform(cloud()).shape == (60, 2)
     assert RandomFeatures(n_components=7, feature_map="fourier_offset").fit_transform(cloud()).shape == (60, 7)
+
+
+@pytest.mark.parametrize("make", [sparse.csr_array, sparse.csc_matrix, sparse.coo_array])
+@pytest.mark.parametrize("name", features.MAPS)
+def test_sparse_samples_have_the_features_of_dense_ones_and_are_not_made_dense(name, make, dtype, close, monkeypatch):
+    X = cloud(300, 6, dtype) * (np.random.default_rng(1).random((300, 6)) < 0.3)
+    monkeypatch.setattr(sparse.csr_array, "toarray", None)
+    monkeypatch.setattr(sparse.csr_matrix, "toarray", None)
+    for scale, scheme in ((1.0, None), (1e5 if dtype == "float32" else 1.0, "fastfood")):
+        dense = (scale * X).astype(dtype)
+        model = RandomFeatures(n_components=80, scheme=scheme, feature_map=name, random_state=0)
+        Z, expected = clone(model).fit_transform(make(dense)), model.fit(dense).transform(dense)
+        assert Z.dtype == dtype
+        close(Z, expected)
+        close(model.transform(make(dense)), expected)
+    twice = sparse.csr_array((np.array([1.0, 2.0], dtype), [0, 0], [0, 2]), (1, 6))
+    close(
+        RandomFeatures(random_state=0).fit_transform(twice),
+        RandomFeatures(random_state=0).fit_transform([[3, *[0] * 5]]),
+    )
+    assert twice.nnz == 2
+    nothing = make((5, 6), dtype=dtype)
+    assert (
+        RandomFeatures().fit(nothing).kernel_.lengthscale == RandomFeatures().fit(np.zeros((5, 6))).kernel_.lengthscale
+    )
+
+
+@pytest.mark.parametrize(("X", "message"), [([[2**53 + 1]], "of integers"), ([[1e17, 0]], "so small that its angles")])
+def test_sparse_samples_are_checked_as_dense_ones(X, message):
+    with pytest.raises(ValueError, match="^X must be .*" + message):
+        RandomFeatures(Gaussian(), random_state=0).fit_transform(sparse.csr_array(X))
 
 
 @pytest.mark.parametrize("model", [RandomFeatures(n_components=8, random_state=0), DualSVC(), KernelRidge()], ids=repr)
