@@ -33,12 +33,18 @@ def smo(K: np.ndarray, y: np.ndarray, C: float, tol: float, max_iter: int) -> "I
             return at
 
 
-def working_pair(K: np.ndarray, score: np.ndarray, blocked: np.ndarray, can_fall: np.ndarray) -> tuple[int, int, float]:
+def working_pair(
+    K: np.ndarray,
+    score: np.ndarray,
+    blocked: np.ndarray,
+    can_fall: np.ndarray,
+) -> tuple[int, int, float]:
     """The pair to move, i up and j down, and the step that would be best without bounds; 0 if no pair is left."""
     diagonal = K.diagonal()
     i = int((score + blocked).argmax())
     lead = np.maximum((score[i] - score) * can_fall, 0.0)  # of i over j
-    curvature = np.maximum(diagonal[i] + diagonal - 2 * K[i], max(EPS * diagonal[i], 1 / LARGEST**2))
+    least = max(EPS * diagonal[i], 1 / LARGEST**2)
+    curvature = np.maximum(diagonal[i] + diagonal - 2 * K[i], least)
     j = int((lead * lead / curvature).argmax())  # the gain is half of this
     return i, j, float(lead[j] / curvature[j]) if lead[j] > LEAD else 0.0
 
@@ -81,7 +87,12 @@ class Iterate:
         return b, relative_gap(self.score, self.beta, self.y, b, self.C)
 
 
-def intercept(score: np.ndarray, beta: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
+def intercept(
+    score: np.ndarray,
+    beta: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+) -> float:
     """The mean score of the free points, lower < β < upper; without any, the middle of the interval that is left."""
     free = (lower < beta) & (beta < upper)
     if free.any():
