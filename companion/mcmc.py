@@ -19,10 +19,9 @@ Rejection(acceptance_rate=0.6553, n_proposed=1526, largest_log_ratio=-0.0006203)
 (Importance(ess=872.7 of 1000, largest_weight=0.0015, log_mean_ratio=-0.418), 1.9)
 """
 
-import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, NoReturn
 
 import numpy as np
@@ -202,14 +201,18 @@ def rejection(
         If a log ratio exceeds the bound (by more than rounding), ``max_proposals`` are not enough, a callable returns
         something of a wrong shape or type, NaN or infinity (but log p may be -inf), or a parameter is out of range.
 
+    Warns
+    -----
+    NumericalWarning
+        If log p or log q is so large that floating point spaces such numbers more than 0.01 apart.
+
     Notes
     -----
     Page: ``random-features/monte-carlo``. Reference: ``rejection_reference``.
     """
     checks.integer("n_draws", n_draws, minimum=1)
     checks.integer("max_proposals", max_proposals, minimum=1)
-    if not isinstance(log_bound, Real) or isinstance(log_bound, bool) or not math.isfinite(log_bound):
-        checks.fail("log_bound", "a finite number", repr(log_bound), "")
+    log_bound = _finite_number("log_bound", log_bound)
     random = arrays.generator(rng, "mcmc.rejection")
     kept, n_kept, n_proposed, largest = [], 0, 0, -np.inf
     while n_kept < n_draws:
@@ -225,6 +228,13 @@ def rejection(
     return Rejection(np.concatenate(kept), n_draws / n_proposed, n_proposed, largest)
 
 
+def _finite_number(name: str, value: Any) -> float:
+    values = arrays.host(value)
+    if arrays.requires_grad(value) or values.ndim or values.dtype.kind not in "iuf" or not np.isfinite(values):
+        checks.fail(name, "a finite number", repr(value), "")
+    return float(values)
+
+
 def _give_up(n_proposed: int, kept: str, slack: float) -> NoReturn:
     got = f"{n_proposed} proposals, {kept} draws kept, largest log ratio minus log_bound {slack:.3g}"
     fix = "Lower log_bound, choose a proposal nearer to the density, or use a Markov chain."
@@ -233,7 +243,7 @@ def _give_up(n_proposed: int, kept: str, slack: float) -> NoReturn:
 
 def _require_bound(log_bound: float, log_ratio: np.ndarray, points: np.ndarray) -> None:
     """Refuse a bound that a log ratio exceeds by more than rounding explains."""
-    if log_ratio.max() > log_bound + 1e-9 + 1e-13 * abs(log_bound):
+    if log_ratio.max() > log_bound + 1e-9 + 8 * np.spacing(abs(log_bound)):
         got = f"{log_bound:.6g}, below {log_ratio.max():.6g} at x = {points[np.argmax(log_ratio)]}"
         fix = "Find the largest ratio, or a proposal with heavier tails: draws under a wrong bound have a wrong law."
         checks.fail("log_bound", "at least log p - log q everywhere", got, fix)
@@ -262,6 +272,11 @@ def importance(
     TypeError, ValueError
         As ``rejection`` for what callables return, or if every draw has density zero, or n_draws is out of range.
 
+    Warns
+    -----
+    NumericalWarning
+        As ``rejection``.
+
     Notes
     -----
     Page: ``random-features/monte-carlo``. Reference: ``importance_reference``.
@@ -273,24 +288,42 @@ def importance(
     if largest == -np.inf:
         fix = "The proposal misses the support of the density."
         checks.fail("log_density(x)", "above -inf for some draw", f"-inf for all {n_draws}", fix)
-    log_sum = largest + float(np.log(np.sum(np.exp(log_ratio - largest))))
-    log_weights = log_ratio - log_sum
-    ess = float(1 / np.sum(np.exp(2 * log_weights)))
-    return Importance(points, log_weights, log_sum - np.log(n_draws), ess, float(np.exp(largest - log_sum)))
+    with np.errstate(over="ignore"):
+        log_ratio = log_ratio - largest  # first: beside a big number the logarithm of the sum would be rounded away
+    ratio = np.exp(log_ratio)  # (n,), the largest is 1
+    total = np.sum(ratio)
+    ess = np.clip(total**2 / np.sum(ratio**2), 1, n_draws)  # only rounding exceeds these
+    log_mean_ratio = largest + np.log(total / n_draws)
+    return Importance(points, log_ratio - np.log(total), float(log_mean_ratio), float(ess), float(1 / total))
 
 
 def _proposals(
     random: np.random.Generator, n: int, log_density: LogDensity, sample: Sample, proposal_log_density: LogDensity
 ) -> tuple[np.ndarray, np.ndarray]:
-    """n points from the proposal and their log p - log q, both checked."""
+    """n points from the proposal and their log p - log q, both checked; no array is shared with what users pass."""
     points, _ = arrays.read_on_host("sample(rng, n)", sample(random, n))
-    points = points.astype(np.float64, copy=False)
+    points = points.astype(np.float64)
     if len(points) != n:
         checks.fail("sample(rng, n)", f"of shape (n, d), here with n = {n}", f"shape {points.shape}", "")
-    log_p = _log_values("log_density(x)", log_density(points), points)
-    log_q = _log_values("proposal_log_density(x)", proposal_log_density(points), points)
+    log_p = _log_values("log_density(x)", log_density(points.copy()), points)
+    log_q = _log_values("proposal_log_density(x)", proposal_log_density(points.copy()), points)
     checks.finite("proposal_log_density(x), where sample drew x,", np.isfinite(log_q))
-    return points, log_p - log_q
+    return points, _log_ratio(log_p, log_q)
+
+
+def _log_ratio(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
+    """log p - log q, with a warning where the densities that count are too large to have two decimals."""
+    fix = "Subtract a constant from the log density."
+    with np.errstate(over="ignore"):
+        log_ratio = log_p - log_q
+    if np.isinf(log_ratio[log_p > -np.inf]).any():
+        checks.no_overflow("log p - log q", float(np.finfo(float).max), fix)
+    best = np.argmax(log_ratio)
+    spacing = np.spacing(max(abs(log_p[best]), abs(log_q[best])))
+    if spacing > 0.01:
+        message = f"log p or log q is rounded to multiples of {spacing:.2g}, and so are their ratios. {fix}"
+        warnings.warn(message, checks.NumericalWarning, stacklevel=4)
+    return log_ratio
 
 
 def _log_values(name: str, values: Any, points: np.ndarray) -> np.ndarray:

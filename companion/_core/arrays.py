@@ -16,10 +16,11 @@ import math
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from hashlib import sha256
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 
 import array_api_compat as compat
@@ -27,6 +28,11 @@ import numpy as np
 from array_api_compat import array_namespace as namespace
 
 from companion._core import checks
+
+try:
+    import resource
+except ImportError:  # on Windows
+    resource = None  # type: ignore[assignment]
 
 __all__ = ["namespace"]
 
@@ -51,13 +57,25 @@ def check_values_on_device() -> Iterator[None]:
 
 
 def readable(x: Array) -> bool:
-    """Whether the values of ``x`` may be read: it is on the host, or the caller asked."""
-    return isinstance(x, np.ndarray) or _values_on_device.get() or not on_device(x)
+    """Whether the values of ``x`` may be read: it is on the host, or the caller asked; under vmap there are none."""
+    return isinstance(x, np.ndarray) or not (in_vmap(x) or (on_device(x) and not _values_on_device.get()))
 
 
 def on_device(x: Array) -> bool:
     """Whether ``x`` is an array on an accelerator."""
     return compat.is_cupy_array(x) or (compat.is_torch_array(x) and x.device.type != "cpu")
+
+
+def in_vmap(x: Array) -> bool:
+    """Whether ``x`` stands for a whole batch inside ``torch.func.vmap``, also below a gradient of ``torch.func``."""
+    if not compat.is_torch_array(x):
+        return False
+    functorch = sys.modules["torch"]._C._functorch
+    while functorch.is_functorch_wrapped_tensor(x):
+        if functorch.is_batchedtensor(x):
+            return True
+        x = functorch.get_unwrapped(x)
+    return False
 
 
 def requires_grad(x: Any) -> bool:
@@ -67,7 +85,7 @@ def requires_grad(x: Any) -> bool:
 
 def reaches_host(*arrays: Array | None) -> bool:
     """Whether NumPy and SciPy may compute with these: they are on the host and record no gradient."""
-    return not any(x is not None and (on_device(x) or requires_grad(x)) for x in arrays)
+    return not any(x is not None and (on_device(x) or requires_grad(x) or in_vmap(x)) for x in arrays)
 
 
 def runs_on_numpy(*arrays: Array) -> bool:
@@ -254,17 +272,42 @@ def _backend(x: Array) -> str:
 NO_MATRIX = "Work on a subset, or on random features or landmarks, which need no n x n matrix."
 
 
-def fits_memory(name: str, rows: int, columns: int, like: Array, fix: str = NO_MATRIX) -> None:
-    """Refuse a matrix in the dtype of ``like`` that is larger than the memory of its device, before it is allocated."""
-    available = None
+def container_limit(root: Path = Path("/")) -> float:
+    """The smallest memory limit of this process's control groups (versions 2 and 1) in bytes; infinite without one."""
+    mounts = {"": ("sys/fs/cgroup", "memory.max"), "memory": ("sys/fs/cgroup/memory", "memory.limit_in_bytes")}
+    limits = [math.inf]
+    with suppress(OSError, ValueError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, controller, group = line.split(":", 2)
+            mount, name = mounts.get(controller, ("", ""))
+            inner = root / mount / group.strip("/")
+            files = [folder / name for folder in (inner, *inner.parents)]
+            limits += [float(f.read_text().replace("max", "inf")) for f in files if name and f.is_file()]
+    return min(limits)
+
+
+CONTAINER_LIMIT = container_limit()  # read once: it takes longer than a small kernel matrix
+
+
+def fits_memory(name: str, rows: int, columns: int, like: Array, fix: str = NO_MATRIX, copies: float = 1.0) -> None:
+    """Refuse a matrix in the dtype of ``like`` that the memory of its device cannot hold, before it is allocated.
+
+    ``copies`` is how many such matrices the routine holds at its peak. On the host the limit is the smallest of those
+    of the machine, the container and the process (``ulimit -v``).
+    """
+    available = math.inf
     if isinstance(like, np.ndarray) or not on_device(like):
-        with_sysconf = hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names
-        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if with_sysconf else None
+        available = CONTAINER_LIMIT
+        if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+            available = min(available, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        if resource is not None and (limit := resource.getrlimit(resource.RLIMIT_AS)[0]) != resource.RLIM_INFINITY:
+            available = min(available, limit)
     elif compat.is_torch_array(like) and like.device.type == "cuda":
         available = sys.modules["torch"].cuda.get_device_properties(like.device).total_memory
-    needed = rows * columns * namespace(like).finfo(like.dtype).bits // 8
-    if available is not None and needed > available:
-        got = f"{rows} x {columns} entries = {needed / GIB:,.1f} GiB"
+    needed = copies * int(rows) * int(columns) * namespace(like).finfo(like.dtype).bits / 8
+    if needed > available:
+        got = f"{rows} x {columns} entries" + (f", {copies:g} times at the peak," if copies > 1 else "")
+        got += f" = {needed / GIB:,.1f} GiB"
         checks.fail(name, f"small enough for {available / GIB:,.1f} GiB of memory", got, fix)
 
 

@@ -77,7 +77,8 @@ def dtype(name: str, got: str) -> None:
     if got in ("float16", "bfloat16", "float32", "float64"):
         return
     advice = "Cast to float64." if got in ("longdouble", "float128", "float96") else "Cast to float32 or float64."
-    fail(name, "of dtype float16, bfloat16, float32, float64, integer or bool", f"dtype {got}", advice)
+    got = "strings" if got.lower().startswith(("str", "bytes")) else f"dtype {got}"
+    fail(name, "of dtype float16, bfloat16, float32, float64, integer or bool", got, advice)
 
 
 def shape(name: str, got: tuple[int, ...], ndim: tuple[int, ...]) -> None:

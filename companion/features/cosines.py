@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from companion._core import arrays, checks
-from companion._core.arrays import Array, Seed, follow, namespace
+from companion._core.arrays import Array, Seed, follow, host, namespace
 from companion.features import _fast
 from companion.frequencies.base import Frequencies
 from companion.frequencies.hadamard import Hadamard
@@ -73,8 +73,8 @@ def fourier(X: Any, W: Any) -> Array:
 
     Parameters
     ----------
-    X : array of shape (..., n, d)
-        Samples; leading axes are batches.
+    X : array of shape (..., n, d), or sparse matrix of shape (n, d)
+        Samples; leading axes are batches. A sparse matrix of SciPy is not made dense.
     W : Frequencies, or array of shape (m, d)
         Frequencies, from ``frequencies.draw`` or any others; what they were drawn for is the kernel that is estimated.
 
@@ -104,10 +104,13 @@ def fourier(X: Any, W: Any) -> Array:
     array([[1., 0.],
            [0., 1.]])
     """
-    X, W, dtype, amplitude, angles = _read(X, W, columns=2)
-    fast = arrays.runs_on_numpy(X) and (isinstance(W, Hadamard) or arrays.runs_on_numpy(W))
-    phi = _fast.pairs(X, W, amplitude, angles) if fast else pairs(X, W, amplitude, angles)
-    return namespace(X).astype(phi, dtype, copy=False)
+    sparse = hasattr(X, "tocsr")
+    X, W, dtype, amplitude, angles = (_read_sparse if sparse else _read)(X, W, columns=2)
+    if sparse or (arrays.runs_on_numpy(X) and (isinstance(W, Hadamard) or arrays.runs_on_numpy(W))):
+        phi = _fast.pairs(X, W, amplitude, angles, short=angles is not long_product)
+    else:
+        phi = pairs(X, _cast(W, X, angles), amplitude, angles)
+    return namespace(phi).astype(phi, dtype, copy=False)
 
 
 def fourier_offset(X: Any, W: Any, offset: Any) -> Array:
@@ -118,8 +121,8 @@ def fourier_offset(X: Any, W: Any, offset: Any) -> Array:
 
     Parameters
     ----------
-    X : array of shape (..., n, d)
-        Samples; leading axes are batches.
+    X : array of shape (..., n, d), or sparse matrix of shape (n, d)
+        Samples; leading axes are batches. A sparse matrix of SciPy is not made dense.
     W : Frequencies, or array of shape (m, d)
         Frequencies, as for ``fourier``.
     offset : array of shape (m,)
@@ -145,10 +148,14 @@ def fourier_offset(X: Any, W: Any, offset: Any) -> Array:
     array([[ 1.414],
            [-1.414]])
     """
-    X, W, dtype, amplitude, angles = _read(X, W, columns=1)
+    if hasattr(X, "tocsr"):
+        X, W, dtype, amplitude, angles = _read_sparse(X, W, columns=1)
+        X, angles = X @ W.T, _projected
+    else:
+        X, W, dtype, amplitude, angles = _read(X, W, columns=1)
     offset = arrays.read("offset", offset, ndim=(1,))[0]
     checks.one_each("offset", tuple(offset.shape), "W", tuple(W.shape))
-    phi = offset_cosines(X, W, follow(offset, X), math.sqrt(2) * amplitude, angles)
+    phi = offset_cosines(X, _cast(W, X, angles), follow(offset, X), math.sqrt(2) * amplitude, angles)
     return namespace(X).astype(phi, dtype, copy=False)
 
 
@@ -188,13 +195,47 @@ def _read(X: Any, W: Any, columns: int) -> tuple[Array, Any, Any, Any, Angles]:
     short = arrays.largest_square(X) * longest * float(info.eps) ** 2 <= LARGEST_ANGLE_EPS**2
     if not (short and longest < float(info.max) * float(info.max)):
         return X, _in_float64(X, rows), dtype, amplitude, long_product
-    if isinstance(rows, Hadamard):
-        return X, rows, dtype, amplitude, _structured_product
-    return X, follow(rows, X), dtype, amplitude, product
+    return X, rows, dtype, amplitude, _structured_product if isinstance(rows, Hadamard) else product
+
+
+def _read_sparse(X: Any, W: Any, columns: int) -> tuple[Any, np.ndarray, Any, Any, Angles]:
+    """The same for a sparse matrix, which becomes CSR, and NumPy's W; float64 where angles are not short."""
+    X, weights = read_csr("X", X), W.weights if isinstance(W, Frequencies) else None
+    W = arrays.read_on_host("W", np.asarray(W) if isinstance(W, Frequencies) else W)[0]
+    checks.same_features("X", X.shape, "W", W.shape)
+    arrays.fits_memory("features", X.shape[0], columns * len(W), X.data, "Transform X in blocks of rows.")
+    amplitude = len(W) ** -0.5 if weights is None else np.sqrt(host(weights))
+    dtype, info = X.dtype, np.finfo(X.dtype)
+    longest = float(X.multiply(X).sum(axis=1, dtype=np.float64).max()) * arrays.largest_square(W)
+    if longest * float(info.eps) ** 2 <= LARGEST_ANGLE_EPS**2:
+        return X, W.astype(dtype), dtype, amplitude, product
+    X, W = X.astype(np.float64), W.astype(np.float64)
+    _require_digits(float(np.abs(X @ W.T).max()))
+    return X, W, dtype, amplitude, product
+
+
+def read_csr(name: str, value: Any) -> Any:
+    """A sparse matrix in SciPy's CSR format with entries in float32 or float64, checked as a dense one is."""
+    X = value.tocsr()
+    if X.ndim != 2 or 0 in X.shape:
+        checks.shape(name, X.shape, (2,))
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    data = arrays.read(name, X.data, (1,))[0] if X.nnz else X.data.astype(np.float64)
+    return type(X)((data, X.indices, X.indptr), shape=X.shape)
+
+
+def _projected(P: Array, _: Any) -> Array:
+    return P
 
 
 def _structured_product(X: Array, W: Hadamard) -> Array:
     return W.project(X)
+
+
+def _cast(W: Any, X: Array, angles: Angles) -> Any:
+    return follow(W, X) if angles is product else W
 
 
 def _in_float64(X: Array, rows: Any) -> Array:
@@ -202,9 +243,13 @@ def _in_float64(X: Array, rows: Any) -> Array:
     xp = namespace(X)
     W = follow(rows.matrix if isinstance(rows, Hadamard) else rows, xp.astype(arrays.detached(X), xp.float64))
     if X.dtype == xp.float64:
-        largest = float(xp.max(xp.abs(arrays.detached(X) @ arrays.detached(W).mT)))
-        if not largest * float(xp.finfo(X.dtype).eps) <= LARGEST_ANGLE_EPS:
-            got = f"an angle of {largest:.2g} radians, of which float64 rounds away more than 0.001"
-            fix = "Centre or scale X, or take a smoother kernel, whose frequencies have a lighter tail."
-            checks.fail("X", "so small that its angles with the frequencies keep their digits", got, fix)
+        _require_digits(float(xp.max(xp.abs(arrays.detached(X) @ arrays.detached(W).mT))))
     return W
+
+
+def _require_digits(largest: float) -> None:
+    """Refuse data of which an angle, in float64, has lost its digits."""
+    if not largest * float(np.finfo(np.float64).eps) <= LARGEST_ANGLE_EPS:
+        got = f"an angle of {largest:.2g} radians, of which float64 rounds away more than 0.001"
+        fix = "Centre or scale X, or take a smoother kernel, whose frequencies have a lighter tail."
+        checks.fail("X", "so small that its angles with the frequencies keep their digits", got, fix)

@@ -91,7 +91,8 @@ class Frequencies:
         return f"Frequencies(<{size} matrix>, scheme={self.scheme!r}, unbiased={self.unbiased})"
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.rows if self.structured else host(self.rows), dtype=dtype, copy=copy)
+        rows = self.rows if self.structured else host(self.rows)
+        return np.array(rows, dtype=dtype, copy=copy is not False)  # what is done to it does not change W
 
     def to(self, like: Array) -> "Frequencies":
         """These frequencies where ``like`` is, cast and moved once: maps of such data then transfer nothing.
@@ -157,15 +158,24 @@ def stationary(kernel: Any) -> Stationary:
 
 
 def arguments(
-    scheme: str, kernel: Any, n: Any, dim: Any, rng: Seed, *, isotropic: bool = False, gaussian: bool = False
+    scheme: str,
+    kernel: Any,
+    n: Any,
+    dim: Any,
+    rng: Seed,
+    *,
+    isotropic: bool = False,
+    gaussian: bool = False,
+    copies: int = 1,
 ) -> tuple[Stationary, int, int, np.random.Generator]:
-    """The arguments of a scheme, or the reason why it cannot draw."""
+    """The arguments of a scheme that holds so many copies of W at its peak, or the reason why it cannot draw."""
     kernel = stationary(kernel)
     if gaussian and not isinstance(kernel, Gaussian):
         only_for(f"scheme={scheme!r}", kernel, _GAUSSIAN)
     if isotropic and not kernel.isotropic:
         only_for(f"scheme={scheme!r}", kernel, _ISOTROPIC)
     check_size(n, dim, ("n_frequencies", "dim"))
+    arrays.fits_memory("W", n, dim, np.empty(0), "Draw fewer frequencies.", copies)
     return kernel, int(n), int(dim), arrays.generator(rng, "frequencies")
 
 

@@ -21,6 +21,8 @@ from companion.frequencies.base import Frequencies, arguments
 from companion.kernels.base import Kernel
 from companion.kernels.stationary import for_lengthscale
 
+_ROUNDED_UP = 2**10  # rows
+
 
 def gauss_hermite_reference(n_nodes: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
     """All nodes (q^d, d) of the tensor Gauss rule for N(0, I), in lexicographic order, and their weights, of sum 1."""
@@ -42,8 +44,10 @@ def gauss_hermite(kernel: Kernel, n_frequencies: int, dim: int, rng: Seed = None
     -------
     Frequencies
         With weights. Deterministic, so biased, for the Gaussian only. Since cos⟨w, δ⟩ = cos⟨-w, δ⟩, half of the nodes
-        are enough; of these the ``n_frequencies`` heaviest are kept, or all if there are fewer. Drawing costs at most
-        a few million products, projecting m d multiplications per sample.
+        are enough; of these the ``n_frequencies`` heaviest are kept, or all if there are fewer. The smallest grid, of
+        2 nodes per axis, has 2^(d-1): where ``n_frequencies`` is less, it is taken as a whole up to d = 11, since a
+        part of it, with equal weights, is another kernel; above d = 11 that is refused. Drawing costs at most a few
+        million products, projecting m d multiplications per sample.
 
     Notes
     -----
@@ -53,7 +57,9 @@ def gauss_hermite(kernel: Kernel, n_frequencies: int, dim: int, rng: Seed = None
     q is such that the weight and the remainder at one z_c = 3 are least together, and the weight is at most 0.001.
     """
     kernel, m, d, _ = arguments("gauss_hermite", kernel, n_frequencies, dim, rng, gaussian=True)
-    if m < 2 ** (d - 1):
+    if m < 2 ** (d - 1) <= _ROUNDED_UP:
+        m = 2 ** (d - 1)
+    elif m < 2 ** (d - 1):
         fix = f"Raise it or use 'orthogonal': a grid has at least 2 nodes along each of the {d} axes."
         checks.fail("n_frequencies", f"at least 2**{d - 1} for scheme='gauss_hermite'", str(m), fix)
     losses = {}

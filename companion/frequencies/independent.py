@@ -40,7 +40,7 @@ def iid(kernel: Kernel, n_frequencies: int, dim: int, rng: Seed = None) -> Frequ
     -----
     Rahimi & Recht 2007, "Random features for large-scale kernel machines", algorithm 1.
     """
-    kernel, m, d, rng = arguments("iid", kernel, n_frequencies, dim, rng)
+    kernel, m, d, rng = arguments("iid", kernel, n_frequencies, dim, rng, copies=2)
     return Frequencies(for_lengthscale(kernel, kernel.spectrum.sample(rng, m, d)), "iid", True)
 
 
@@ -66,7 +66,7 @@ def sobol(kernel: Kernel, n_frequencies: int, dim: int, rng: Seed = None) -> Fre
     """
     from scipy.stats import qmc  # it costs half a second
 
-    kernel, m, d, rng = arguments("sobol", kernel, n_frequencies, dim, rng)
+    kernel, m, d, rng = arguments("sobol", kernel, n_frequencies, dim, rng, copies=5)
     spectrum = kernel.spectrum
     n_axes = spectrum.uniforms(d)
     checks.at_most("n_frequencies", m, 2**_SOBOL_BITS, "The sequence has no more points: use 'halton'.")
@@ -97,7 +97,7 @@ def halton(kernel: Kernel, n_frequencies: int, dim: int, rng: Seed = None) -> Fr
     """
     from scipy.stats import qmc  # it costs half a second
 
-    kernel, m, d, rng = arguments("halton", kernel, n_frequencies, dim, rng)
+    kernel, m, d, rng = arguments("halton", kernel, n_frequencies, dim, rng, copies=7)
     spectrum = kernel.spectrum
     checks.at_most("dim", spectrum.uniforms(d), _HALTON_AXES, "Permuting digits takes too long: use 'sobol'.")
     U = qmc.Halton(spectrum.uniforms(d), rng=_child(rng)).random(m)

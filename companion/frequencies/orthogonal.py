@@ -51,7 +51,7 @@ def orthogonal(kernel: Kernel, n_frequencies: int, dim: int, rng: Seed = None) -
     -------
     Frequencies
         Unbiased for every isotropic kernel: a row of a Haar matrix has a uniform direction. The last block is cut.
-        Drawing costs about (4/3) m d² multiplications, and d² random numbers at least; projecting m d per sample.
+        Drawing costs m d random numbers and up to 2 m d min(m, d) multiplications; projecting m d per sample.
 
     Notes
     -----
@@ -135,13 +135,12 @@ def orthogonal_stratified(kernel: Kernel, n_frequencies: int, dim: int, rng: See
 
 
 def orthonormal_blocks(rng: np.random.Generator, n: int, dim: int) -> np.ndarray:
-    """n directions: the columns of Haar matrices, the last one cut."""
-    n_blocks, n_whole, rest = -(-n // dim), n // dim, n % dim
+    """n directions: the columns of Haar matrices, of the last one only those that are needed."""
+    n_whole, rest = divmod(n, dim)
     fix = "Use scheme='fastfood', or 'iid'."
-    fits_memory("Gaussian matrices for orthogonal directions", n_blocks * dim, dim, np.empty(0), fix)
-    G = rng.standard_normal((n_blocks, dim, dim))
-    parts = [haar(G[:n_whole])] if n_whole else []
-    parts += [haar(G[n_whole:, :, :rest])] if rest else []
+    fits_memory("Gaussian matrices for orthogonal directions", n, dim, np.empty(0), fix, copies=5)
+    parts = [haar(rng.standard_normal((n_whole, dim, dim)))] if n_whole else []
+    parts += [haar(rng.standard_normal((1, dim, rest)))] if rest else []
     return np.concatenate(parts)
 
 

@@ -22,9 +22,9 @@ from companion.kernels.gaussian import Gaussian, gaussian_reference
 from companion.kernels.laplacian import Laplacian
 from companion.kernels.lengthscale import median_lengthscale
 from companion.kernels.matern import Matern
-from companion.kernels.precomputed import Precomputed
+from companion.kernels.precomputed import Callable, Precomputed
 from companion.kernels.stationary import Stationary
 
-__all__ = ["Cauchy", "Constant", "ExponentialPower", "Gaussian", "Kernel", "Laplacian", "Matern", "Polynomial"]
-__all__ += ["Precomputed", "Product", "Softmax", "Stationary", "Sum", "median_lengthscale"]
+__all__ = ["Callable", "Cauchy", "Constant", "ExponentialPower", "Gaussian", "Kernel", "Laplacian", "Matern"]
+__all__ += ["Polynomial", "Precomputed", "Product", "Softmax", "Stationary", "Sum", "median_lengthscale"]
 __all__ += ["gaussian_reference", "softmax_reference"]

@@ -35,6 +35,7 @@ class Kernel(ABC):
     __array_ufunc__ = None  # so that numpy scalars leave 2.0 * kernel to __rmul__
     _limits: ClassVar[Mapping[str, Callable[[str, Any], Any]]] = {}
     _bounded = False  # no entry can overflow
+    _copies = 1.0  # of K in memory, at the peak
     _takes_indices: Any = False
     _remedy = "Scale the data, lower the degree, or use float64."
 
@@ -71,7 +72,7 @@ class Kernel(ABC):
         y = None
         if Y is not None and Y is not X:
             x, y, dtype = arrays.read_beside(x, dtype, Y)
-        arrays.fits_memory("K", x.shape[0], (x if y is None else y).shape[0], x)
+        arrays.fits_memory("K", x.shape[0], (x if y is None else y).shape[0], x, copies=self._copies)
         with np.errstate(all="ignore"):
             K = self._gram(x, y)
             return K if self._bounded and K.dtype == dtype else self._in_range(K, dtype)
@@ -217,6 +218,7 @@ class _Pair(Kernel):
 
     k1: Kernel
     k2: Kernel
+    _copies = 2.1
 
     @property
     def _takes_indices(self) -> bool:  # type: ignore[override]

@@ -4,6 +4,7 @@
 2.0
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -56,3 +57,24 @@ def median_lengthscale(X: Any, *, n_points: int | None = None, rng: Seed = None)
         fix = "Drop duplicates, numpy.unique(X, axis=0), or choose the lengthscale yourself."
         checks.fail("X", "made of samples that differ", got, fix)
     return half
+
+
+def scale_lengthscale(X: Any, weight: np.ndarray | None = None) -> float:
+    """√(d·var(X)/2), scikit-learn's ``gamma="scale"``, without overflow; √(1/2) if X is constant.
+
+    X is dense or in CSR format, a row of weight 2 counts twice, and the variance is that of all entries.
+    """
+    values = X.data if hasattr(X, "tocsr") else X
+    size = float(np.abs(values).max(initial=0.0)) or 1.0
+    Z = values / size
+    if hasattr(X, "tocsr"):
+        n = math.prod(X.shape)
+        mean = Z.sum(dtype=np.float64) / n
+        deviation = float((((Z - mean) ** 2).sum(dtype=np.float64) + (n - len(Z)) * mean**2) / n) ** 0.5
+    elif weight is None or (weight == weight[0]).all():
+        deviation = float(Z.std(dtype=np.float64))
+    else:
+        share = weight / weight.max() / (weight / weight.max()).sum() / X.shape[1]
+        mean = share @ Z.sum(axis=1)
+        deviation = float(share @ ((Z - mean) ** 2).sum(axis=1)) ** 0.5
+    return float(size * deviation * (X.shape[1] / 2) ** 0.5 or 0.5**0.5)

@@ -1,7 +1,10 @@
-"""A kernel on indices, k(i, j) = K[i, j], for similarities that come as a matrix.
+"""Similarities that a user brings: as a matrix, k(i, j) = K[i, j] on indices, or as a function of the data.
 
 >>> Precomputed([[2.0, 1.0], [1.0, 3.0]])([[1], [0]])
 array([[3., 1.],
+       [1., 2.]])
+>>> Callable(lambda X, Y: np.minimum(X, Y.T))([[1.0], [2.0]])
+array([[1., 1.],
        [1., 2.]])
 """
 
@@ -43,6 +46,7 @@ class Precomputed(Kernel):
 
     K: Any
     _takes_indices = True
+    _copies = 2.1
 
     def __sklearn_clone__(self) -> "Precomputed":
         return type(self)(self.K)
@@ -52,8 +56,7 @@ class Precomputed(Kernel):
             matrix, dtype = arrays.read("K", value)
             checks.square("K", tuple(matrix.shape))
             if readable(matrix):
-                tolerance = 100 * float(namespace(matrix).finfo(dtype).eps) * float(np.abs(host(matrix)).max())
-                checks.symmetric("K", _asymmetry(host(matrix)), tolerance)
+                _check_symmetric("K", host(matrix), namespace(matrix).finfo(dtype).eps)
             self._matrix = matrix
         super().__setattr__(name, value)
 
@@ -88,6 +91,57 @@ class Precomputed(Kernel):
 
     def __repr__(self) -> str:
         return f"Precomputed(<{' x '.join(map(str, self._matrix.shape))} matrix>)"
+
+
+def _check_function(name: str, value: Any) -> None:
+    if not callable(value):
+        checks.fail(name, "a function (X, Y) -> K", repr(value), "For example lambda X, Y: X @ Y.T.", TypeError)
+
+
+@dataclass(eq=False)
+class Callable(Kernel):
+    """K = function(X, Y): a kernel that is given as a function of two matrices of samples, as ``SVC`` takes it.
+
+    Parameters
+    ----------
+    function : callable
+        Maps arrays of shapes (n, d) and (m, d), copies of the data, to an array of shape (n, m). Whether K is positive
+        semidefinite is not tested here: the estimators test it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``function`` cannot be called; on a call, if what it returns has another shape, is not finite, or is not
+        symmetric to rounding where Y is X.
+    """
+
+    function: Any
+    _limits = {"function": _check_function}
+
+    def _gram(self, X: Array, Y: Array | None) -> Array:
+        K = self._called(X, X if Y is None else Y)
+        if Y is None and readable(K):
+            _check_symmetric("function(X, X)", host(K), namespace(K).finfo(K.dtype).eps)
+        K = follow(K, X)
+        return K / 2 + K.T / 2 if Y is None else namespace(X).asarray(K, copy=True)
+
+    def _diag(self, X: Array) -> Array:
+        rows = (X[i : i + 1, :] for i in range(X.shape[0]))
+        return follow(namespace(X).concat([self._called(x, x)[0, :] for x in rows]), X)
+
+    def _called(self, X: Array, Y: Array) -> Array:
+        xp, name, shape = namespace(X), "function(X, Y)", (X.shape[0], Y.shape[0])
+        K = arrays.read(name, self.function(xp.asarray(X, copy=True), xp.asarray(Y, copy=True)), (0, 1, 2))[0]
+        if tuple(K.shape) != shape:
+            fix = "It is called once, with both matrices of samples."
+            checks.fail(
+                name, f"of shape {shape}: a row for each of X, a column for each of Y", f"shape {tuple(K.shape)}", fix
+            )
+        return K
+
+
+def _check_symmetric(name: str, K: np.ndarray, eps: float) -> None:
+    checks.symmetric(name, _asymmetry(K), 100 * float(eps) * float(np.abs(K).max()))
 
 
 def _asymmetry(K: np.ndarray) -> float:

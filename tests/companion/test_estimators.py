@@ -1,8 +1,11 @@
 """The estimators against scikit-learn: its checks, its numbers, its tools, and the inputs that must be refused."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
@@ -79,7 +82,7 @@ def test_each_pair_of_classes_is_a_machine_of_its_own():
     assert model.dual_coef_.shape == (3, len(model.support_)) and model.gap_.shape == model.n_iter_.shape == (3,)
     for pair, (r, s) in enumerate([(0, 1), (0, 2), (1, 2)]):
         members = np.isin(y, (r, s))
-        alone = solve_dual(Gaussian(4.0)(X[members]), np.where(y[members] == s, 1.0, -1.0), C=3.0)
+        alone = solve_dual(Gaussian(4.0)(X[members]), np.where(y[members] == s, 1.0, -1.0), C=3.0, newton=True)
         beta = np.zeros(len(y))
         beta[model.support_] = model.dual_coef_[pair]
         np.testing.assert_allclose(beta[members], alone.alpha * np.where(y[members] == s, 1, -1), atol=1e-12)
@@ -89,10 +92,10 @@ def test_each_pair_of_classes_is_a_machine_of_its_own():
 def test_votes_decide_and_scores_break_ties():
     """Pairs (0, 1), (0, 2), (1, 2): a positive score is a vote for the later class."""
     cycle = np.array([[-0.1, 5.0, -0.3]])  # 0 beats 1, 2 beats 0, 1 beats 2: a vote each; sums -4.9, -0.1 + 0.3, 4.7
-    decided = estimators._one_against_one(cycle, 3)
+    decided = estimators.machines.one_against_one(cycle, 3)
     np.testing.assert_allclose(decided, [[1 - 4.9 / 3 / 5.9, 1 + 0.2 / 3 / 1.2, 1 + 4.7 / 3 / 5.7]])
     assert decided.argmax() == 2
-    majority = estimators._one_against_one(np.array([[0.1, -9.0, -0.1]]), 3)
+    majority = estimators.machines.one_against_one(np.array([[0.1, -9.0, -0.1]]), 3)
     assert majority.argmax() == 1 and np.floor(majority + 0.5).tolist() == [[1, 2, 0]]
 
 
@@ -141,6 +144,18 @@ def test_a_precomputed_kernel_is_sliced_by_cross_validation(model):
 
 
 @pytest.mark.parametrize("model", [DualSVC(), KernelRidge()], ids=["svc", "ridge"])
+def test_a_function_is_a_kernel(model):
+    X, y = moons()
+    theirs = clone(model).set_params(kernel=Gaussian(0.5)).fit(X, y)
+    ours = clone(model).set_params(kernel=lambda X, Y: np.exp(-2 * cdist(X, Y, "sqeuclidean"))).fit(X, y)
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), atol=1e-6)
+    with pytest.raises(NotPSDError, match="It is no kernel matrix"):
+        clone(model).set_params(kernel=lambda X, Y: -(X @ Y.T)).fit(X, y)
+    with pytest.raises(ValueError, match=r"function\(X, Y\) must be of shape \(300, 300\)"):
+        clone(model).set_params(kernel=lambda x, y: x[0] * y[0]).fit(X, y)
+
+
+@pytest.mark.parametrize("model", [DualSVC(), KernelRidge()], ids=["svc", "ridge"])
 def test_parameters_of_the_kernel_are_searched(model):
     X, y = moons()
     model = clone(model).set_params(kernel=Gaussian(1.0))
@@ -153,12 +168,54 @@ def test_parameters_of_the_kernel_are_searched(model):
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_the_kernel_matrix_is_certified_once(monkeypatch, n_classes):
-    calls, certify = [], psd.certify_psd
-    monkeypatch.setattr(psd, "certify_psd", lambda K, tolerance: calls.append(K.shape) or certify(K, tolerance))
+def test_the_kernel_matrix_is_certified_once_if_no_formula_does(monkeypatch, n_classes):
+    calls, certify = [], psd.is_psd
+    monkeypatch.setattr(psd, "is_psd", lambda K, tolerance: calls.append(K.shape) or certify(K, tolerance))
     X, y = standardised(load_wine)
-    DualSVC().fit(X[y < n_classes], y[y < n_classes])
-    assert calls == [(np.sum(y < n_classes),) * 2]
+    X, y = X[y < n_classes], y[y < n_classes]
+    for kernel in (None, 2.0 * Laplacian() + 1.0):  # positive semidefinite by the formula
+        DualSVC(kernel=kernel).fit(X, y)
+    assert calls == []
+    DualSVC(kernel="precomputed").fit(Gaussian(3.0)(X), y)
+    DualSVC(kernel=Precomputed(Gaussian(3.0)(X)) + 1.0).fit(np.arange(len(X))[:, None], y)
+    assert calls == [(len(X), len(X))] * 2
+
+
+@pytest.mark.parametrize("given", ["none", "dict", "balanced"])
+def test_weights_of_classes_and_samples_are_those_of_svc(given):
+    X, y = standardised(load_wine)
+    class_weight = {"none": None, "dict": {0: 3.0, 2: 0.2}, "balanced": "balanced"}[given]
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y))
+    weight /= np.bincount(y, weight)[y] / np.bincount(y)[y]  # SVC's "balanced" does not see these weights
+    ours = DualSVC(kernel=Gaussian(3.0), class_weight=class_weight, tol=1e-10).fit(X, y, sample_weight=weight)
+    theirs = peer(kernel="precomputed", class_weight=class_weight).fit(Gaussian(3.0)(X), y, sample_weight=weight)
+    np.testing.assert_allclose(ours.decision_function(X), theirs.decision_function(Gaussian(3.0)(X)), atol=1e-5)
+
+
+@pytest.mark.parametrize("model", [DualSVC(tol=1e-12, class_weight="balanced"), KernelRidge()], ids=["svc", "ridge"])
+@pytest.mark.parametrize("precomputed", [False, True])
+def test_weights_are_repetitions_and_zero_drops_a_sample(model, precomputed):
+    X, y = standardised(load_wine)
+    weight = np.where(y == 1, 0, np.random.default_rng(0).integers(0, 4, len(y)))
+    K, repeated = Gaussian(3.0)(X), np.repeat(np.arange(len(y)), weight)
+    if precomputed:
+        model, data = clone(model).set_params(kernel="precomputed"), (K, K[np.ix_(repeated, repeated)], K[:, repeated])
+    else:
+        data = X, X[repeated], X
+    ours, twin = clone(model).fit(data[0], y, sample_weight=weight), clone(model).fit(data[1], y[repeated])
+    np.testing.assert_array_equal(getattr(ours, "classes_", [0, 2]), [0, 2])
+    np.testing.assert_allclose(ours.predict(data[0]), twin.predict(data[2]), atol=1e-9)
+    assert (weight[getattr(ours, "support_", repeated)] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [("even", "None, 'balanced' or a dict; got 'even'"), ({"0": 2.0}, r"keys of \[0, 1\]; got the key '0'"),
+     ({0: -1.0}, r"class_weight\[0\] must be a positive finite number; got -1.0"), ([1, 2], "got")],
+)  # fmt: skip
+def test_bad_class_weights_are_refused(class_weight, message):
+    with pytest.raises(ValueError, match=message):
+        DualSVC(class_weight=class_weight).fit(X4, Y4)
 
 
 def test_only_support_vectors_are_kept_and_as_copies():
@@ -270,14 +327,32 @@ def test_b2_52_a_column_of_labels_warns_and_numbers_are_no_labels():
         assert DualSVC().fit(X4, np.array(Y4)[:, None]).predict(X4).tolist() == Y4
     with pytest.raises(ValueError, match="Unknown label type: continuous"):
         DualSVC().fit(X4, [0.1, 0.2, 0.3, 0.4])
-    with pytest.raises(ValueError, match="Input y contains NaN"):
-        DualSVC().fit(X4, [0, 0, np.nan, 1])
+
+
+pd = pytest.importorskip("pandas")
+ODD = [
+    (np.array(["a", None, "b", "b"], object), "None"), (["a", np.nan, "b", "b"], "nan"), (["a", 1, "b", "b"], "1"),
+    ([True, "a", "b", "b"], "'a'"), (np.array([1.0, np.nan, 1, 2]), r"np.float64\(nan\)"), ([b"a", b"b"] * 2, "b'a'"),
+    (pd.array(["a", pd.NA, "b", "b"], dtype="string"), "<NA>"), (pd.Series([1, None, 2, 2], dtype="Int64"), "<NA>"),
+    (pd.Series(["a", None, "b", "b"], dtype="category"), "nan"), (pd.Series(["a", pd.NaT, "b", "b"]), "NaT"),
+    (np.array(["NaT", "2026", "2026", "2027"], "M8[s]"), "np.datetime64.*"), ([[0], [None], [1], [1]], "None"),
+    (pd.DataFrame({"t": ["a", None, "b", "b"]}, dtype=object), "None"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("y", "odd"), ODD, ids=lambda value: f"{type(value).__name__}-{value}"[:40])
+def test_b2_20_odd_entries_of_y_are_named_with_their_index(y, odd):
+    for model in (DualSVC(), KernelRidge()):
+        with pytest.raises(ValueError, match=r"^y must be made of (numbers|.* strings), .*; got .* at index \(?[01]"):
+            model.fit(X4, y)
+    with pytest.raises(ValueError, match=rf"got {odd} at index "):
+        DualSVC().fit(X4, y)
 
 
 HALF = np.eye(4, dtype=np.float16)
 INDEFINITE = np.array([[0.0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
 NO_KERNELS = {
-    "string": ("rbf", X4, TypeError, "kernel must be a kernel object, 'precomputed' or None; got 'rbf'. For example"),
+    "string": ("rbf", X4, TypeError, "kernel must be a kernel object, a function .* or None; got 'rbf'. For"),
     "class": (Gaussian, X4, TypeError, "kernel must be a kernel object"),
     "B2-54-not-square": ("precomputed", np.ones((4, 3)), ValueError, r"K must be square, .* got shape \(4, 3\)"),
     "B2-16-float16": ("precomputed", HALF, ValueError, "^X must be a kernel matrix in .*; got dtype float16"),
@@ -290,6 +365,15 @@ NO_KERNELS = {
 def test_what_is_no_kernel_and_no_kernel_matrix_is_refused_when_fitted(model, kernel, X, error, message):
     with pytest.raises(error, match=message):
         clone(model).set_params(kernel=kernel).fit(X, Y4)
+
+
+@each_model
+def test_a_precomputed_matrix_of_float32_numbers_is_taken_in_any_container(model):
+    X = np.random.default_rng(0).standard_normal((30, 3)).astype(np.float32)
+    K, y, model = X @ X.T, np.arange(30) % 2, clone(model).set_params(kernel="precomputed")
+    expected = model.fit(K, y).predict(K)
+    for given in (K.astype(float), K.tolist()):
+        np.testing.assert_allclose(model.fit(given, y).predict(given), expected, atol=1e-4)
 
 
 def test_b2_50_53_one_class_and_bad_parameters_are_refused_and_an_infinite_c_is_the_hard_margin():
@@ -325,9 +409,24 @@ def test_ridge_is_scikit_learn_s(outputs):
     assert 0 <= ours.residual_ < 1e-14 and ours.X_fit_ is not X
     with pytest.raises(ValueError, match="penalty must be a non-negative finite number; got -1.0"):
         KernelRidge(penalty=-1.0).fit(X, y)
+    with pytest.raises(ValueError, match="sample_weight must be a 1-D array .*; got shape"):
+        KernelRidge().fit(X, y, sample_weight=2.0)
 
 
 def test_cloning_does_not_copy_a_precomputed_matrix():
     K = np.eye(5) + 0.5
     model = DualSVC(kernel=Precomputed(K) + 1.0).fit(np.arange(5)[:, None], [0, 1, 0, 1, 0])
     assert model.kernel_.k1.K is K
+
+
+@pytest.mark.parametrize(("model", "copies"), [(DualSVC(), 1.5), (KernelRidge(), 2.6)], ids=["svc", "ridge"])
+def test_b2_78_a_fit_is_refused_where_its_peak_does_not_fit_and_the_peak_is_not_more(model, copies, monkeypatch):
+    X, y = datasets.moons(600, rng=0)
+    tracemalloc.start()
+    model.fit(X, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < (copies + 0.3) * 8 * 600**2  # temporaries of a tile
+    monkeypatch.setattr("companion._core.arrays.CONTAINER_LIMIT", (copies - 0.1) * 8 * 600**2)
+    with pytest.raises(ValueError, match=f"K must be small enough .* {copies:g} times at the peak"):
+        model.fit(X, y)

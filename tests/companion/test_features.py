@@ -43,11 +43,39 @@ ANGLES = {
 
 @pytest.mark.parametrize("t", ANGLES.values(), ids=ANGLES.keys())
 def test_cosine_and_sine_from_a_tangent_are_right_to_the_last_digits(t):
-    t = t[:, None] * np.ones(3)
-    cosine, sine = np.empty_like(t), np.empty_like(t)
-    _fast.by_tangent(t, cosine, sine)
-    assert np.abs(cosine - np.cos(t)).max() <= 1e-15  # five units in the last place of 1
-    assert np.abs(sine - np.sin(t)).max() <= 1e-15
+    out, pair = np.empty((len(t), 2, 3)), np.stack([np.cos(t), np.sin(t)], axis=1)[:, :, None]
+    _fast.by_tangent(np.tan, t[:, None] / 2 * np.ones(3), 1.0, out)
+    assert np.abs(out - pair).max() <= 1e-15  # five units in the last place of 1
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [("float32", 4e-7), ("float64", 3e-15)])
+def test_cosine_and_sine_from_a_quotient_keep_their_bound(dtype, bound):
+    """Random and quarter turns, and those next to a half; each step is rounded as IEEE says, alike on every machine."""
+    half = 0.5 - np.arange(1000) * float(np.finfo(dtype).epsneg) / 2
+    t = np.concatenate([np.random.default_rng(0).uniform(-10, 10, 300_000), np.arange(-40, 40) / 4, half, -half])
+    t, out = t.astype(dtype)[:, None], np.empty((len(t), 2, 1), dtype)
+    radians = 2 * np.pi * (t - np.rint(t)).astype(float)
+    _fast.by_tangent(_fast.quotient, t.copy(), 1.0, out)
+    assert np.abs(out - np.stack([np.cos(radians), np.sin(radians)], axis=1)).max() <= bound
+
+
+def test_the_tangent_is_numpy_s_where_numpy_sends_it_to_avx_512(monkeypatch):
+    for current, fast in (("X86_V4", True), ("AVX512_SKX", True), ("baseline(X86_V2)", False), ("NEON", False)):
+        found = {"tan": {"dd": {"current": current, "available": "X86_V4"}}}
+        monkeypatch.setattr(np.lib.introspect, "opt_func_info", lambda found=found, **_: found)
+        assert _fast.has_fast_tangent() == fast
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["tangent", "quotient"])
+@pytest.mark.parametrize("scheme", ["iid", "fastfood", "gauss_hermite"])
+def test_both_ways_on_the_host_are_the_core(fast, scheme, dtype, close, monkeypatch):
+    monkeypatch.setattr(_fast, "FAST_TANGENT", fast)
+    monkeypatch.setattr("companion.frequencies.structured.FASTFOOD_COST", 0)
+    torch, W = pytest.importorskip("torch"), draw(Gaussian(), 300, 2, scheme=scheme, rng=0)
+    amplitude, rows = len(np.asarray(W)) ** -0.5 if W.weights is None else W.weights**0.5, np.asarray(W)
+    X, far = numbers(300, 2).astype(dtype), 1e5 if dtype == "float32" else 10.0
+    for x in (X, X * np.asarray(far, dtype), torch.from_numpy(X)):
+        close(np.asarray(fourier(x, W)), cosines.pairs(np.asarray(x).astype(float), rows, amplitude))
 
 
 # maps against their formulas

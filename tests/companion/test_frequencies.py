@@ -14,6 +14,7 @@ from scipy.special import ndtr
 from scipy.stats import chi2
 
 from companion import frequencies, kernels
+from companion._core import arrays
 from companion.frequencies import SCHEMES, Frequencies, draw, haar_reference
 from companion.frequencies import hadamard as factors
 from companion.kernels import Cauchy, ExponentialPower, Gaussian, Laplacian, Matern, Softmax
@@ -103,10 +104,17 @@ def test_estimates_are_unbiased_where_the_scheme_says_so(kernel, scheme):
 
 @pytest.mark.parametrize(("m", "dim"), [(7, 3), (2, 5), (12, 4), (3, 1)])
 def test_directions_are_those_of_the_reference(m, dim):
+    """Of the last block only the columns G that are needed are drawn: d numbers for each row."""
     slow = frequencies.orthogonal_reference(m, dim, np.random.default_rng(5))
+    whole, rng = m - m % dim, np.random.default_rng(5)
+    rng.standard_normal((whole, dim))
+    G = rng.standard_normal((dim, m % dim))
     for scheme in ("orthogonal", "orthogonal_coupled", "orthogonal_stratified"):
-        fast = np.asarray(draw(Gaussian(), m, dim, scheme=scheme, rng=np.random.default_rng(5)))
-        np.testing.assert_allclose(unit(fast), unit(slow), rtol=0, atol=1e-13)
+        fast = unit(np.asarray(draw(Gaussian(), m, dim, scheme=scheme, rng=np.random.default_rng(5))))
+        np.testing.assert_allclose(fast[:whole], unit(slow)[:whole], rtol=0, atol=1e-13)
+        R = fast[whole:] @ G  # the rows are orthonormal: with diag(R) > 0 this is the factorisation
+        np.testing.assert_allclose(R, np.triu(R), rtol=0, atol=1e-13)
+        assert (np.diag(R) > 0).all()
 
 
 def unit(W):
@@ -277,6 +285,13 @@ def test_gauss_hermite_is_the_heaviest_half_of_the_whole_grid(m, dim, q):
     np.testing.assert_allclose(np.cos(W.project(delta)) @ W.weights, expected, rtol=0, atol=1e-12)
 
 
+def test_gauss_hermite_takes_the_smallest_grid_where_fewer_frequencies_are_asked_for():
+    """Its nodes are (±1, ..., ±1): the estimate is the product of the cosines."""
+    W, delta = draw(Gaussian(), 1, 11, scheme="gauss_hermite"), np.linspace(-1, 1, 11)
+    assert W.shape == (2**10, 11)
+    np.testing.assert_allclose(np.cos(W.project([delta])) @ W.weights, np.prod(np.cos(delta)), rtol=1e-12)
+
+
 # Products
 
 
@@ -328,8 +343,6 @@ def test_large_structured_products(scheme, dtype, close):
 @every_scheme
 @pytest.mark.parametrize(("m", "dim"), [(1, 1), (2, 5), (7, 3), (65, 2), (np.int64(9), np.int32(4))])
 def test_shapes(scheme, m, dim):
-    if scheme == "gauss_hermite" and m < 2 ** (dim - 1):
-        return
     W = draw(Gaussian(np.full(dim, 2.0)), m, dim, scheme=scheme, rng=0)
     assert W.scheme == scheme and W.shape == np.asarray(W).shape and all(type(size) is int for size in W.shape)
     assert W.shape[1] == dim and (W.shape[0] == m or scheme == "gauss_hermite") and np.isfinite(np.asarray(W)).all()
@@ -389,6 +402,7 @@ def test_frequencies_are_frozen_and_short_to_print():
     rows = np.ones((1, 2), np.float32)
     by_hand = Frequencies(rows, "by hand", False)
     rows[:] = 7  # they were copied to float64
+    np.asarray(by_hand)[:] = 7
     assert np.asarray(by_hand).dtype == np.float64 and np.array_equal(by_hand, [[1.0, 1.0]])
 
 
@@ -437,7 +451,7 @@ OUT_OF_RANGE = [
     ((2, 2), {"scheme": "orf"}, ValueError, "scheme must be one of iid, orthogonal, .*; got 'orf'"),
     ((2, 2), {"rng": "0"}, TypeError, "rng must be a non-negative integer"),
     ((10**9, 10**6), {}, ValueError, "W must be small enough"),
-    ((511, 10), {"scheme": "gauss_hermite"}, ValueError, r"at least 2\*\*9 for scheme='gauss_hermite'; got 511"),
+    ((511, 12), {"scheme": "gauss_hermite"}, ValueError, r"at least 2\*\*11 for scheme='gauss_hermite'; got 511"),
     ((5, 100_000), {"scheme": "gauss_hermite"}, ValueError, r"at least 2\*\*99999 for .* each of the 100000 axes"),
     ((4, 21_202), {"scheme": "sobol"}, ValueError, "dim must be at most 21201; got 21202. There are no more axes"),
     ((4, 2001), {"scheme": "halton"}, ValueError, "dim must be at most 2000; got 2001. Permuting .* use 'sobol'"),
@@ -485,9 +499,32 @@ def test_what_is_no_matrix_of_frequencies_is_refused(message, arguments):
         Frequencies(arguments[0], "by hand", False, weights=arguments[1])
 
 
-def test_orthogonal_directions_that_do_not_fit_into_memory_are_refused_with_a_way_out():
-    with pytest.raises((MemoryError, ValueError), match="Gaussian matrices .* Use scheme='fastfood', or 'iid'"):
-        draw(Gaussian(), 1, 2_000_000, rng=0)
+LIMITS = {  # W is 32,000 bytes, the peak of drawing it 160,000
+    "machine": ("os.sysconf", lambda name: 300), "container": ("CONTAINER_LIMIT", 90_000),
+    "process": ("resource.getrlimit", lambda name: (90_000, -1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("where", "limit"), LIMITS.values(), ids=LIMITS.keys())
+def test_a_peak_above_the_smallest_limit_of_memory_is_refused_with_a_way_out(where, limit, monkeypatch):
+    monkeypatch.setattr(f"companion._core.arrays.{where}", limit)
+    assert draw(Gaussian(), 4, 1000, scheme="iid", rng=0).shape == (4, 1000)
+    with pytest.raises(ValueError, match="Gaussian matrices .* 4 x 1000 .* 5 times at .* Use scheme='fastfood', or"):
+        draw(Gaussian(), 4, 1000, rng=0)
+    with pytest.raises(ValueError, match="W must be .* 5 times at the peak, .* Draw fewer"):
+        draw(Gaussian(), 4, 1000, scheme="sobol", rng=0)
+
+
+@pytest.mark.parametrize(("line", "name"), [("0::", "memory.max"), ("4:memory:", "memory/memory.limit_in_bytes")])
+def test_the_limit_of_a_container_is_the_smallest_of_its_groups(line, name, tmp_path):
+    assert arrays.container_limit(tmp_path) == np.inf
+    file = tmp_path / "sys/fs/cgroup" / name
+    texts = {tmp_path / "proc/self/cgroup": f"1:cpu:/c\n{line}/a/b\n", file: "max"}
+    texts |= {file.parent / "a" / file.name: "7\n", file.parent / "a/b" / file.name: "9\n"}
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert arrays.container_limit(tmp_path) == 7
 
 
 @pytest.mark.parametrize("scheme", ["sorf", "fastfood"])

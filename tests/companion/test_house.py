@@ -32,7 +32,7 @@ ORDER = f"""
     frequencies.grids frequencies
     features._fast features.cosines features.binning features.errors features
     svm.psd svm.ridge svm.smo svm.dual svm
-    lowrank attention estimators nn {" ".join(LEAVES)}
+    lowrank attention estimators.shared estimators.machines estimators.maps estimators nn {" ".join(LEAVES)}
 """.split()  # lowest first
 ORDER = ["companion", *(f"companion.{name}" for name in ORDER)]
 CORES = {

@@ -12,6 +12,7 @@ from samples import SMOOTH, STATIONARY, cloud
 from samples import normal as draw
 from sklearn.base import clone
 
+from companion import kernels
 from companion._core.arrays import generator
 from companion.kernels import Cauchy, Gaussian, Laplacian, Matern, Polynomial, Precomputed, Softmax, median_lengthscale
 from companion.kernels.matern import matern_by_bessel
@@ -183,6 +184,45 @@ def test_precomputed_passes_gradients_to_its_matrix():
     (gradient,) = torch.autograd.grad(Precomputed(K)(torch.tensor([[0], [2]]), torch.tensor([[2]])).sum(), K)
     np.testing.assert_array_equal(gradient, [[0, 0, 1], [0, 0, 0], [0, 0, 1]])
     assert Precomputed(torch.eye(3, device="meta"))(torch.empty(2, 1, device="meta")).shape == (2, 2)
+
+
+# Functions of the user
+
+
+def test_a_function_is_a_kernel_like_any_other(xp, dtype, close):
+    def spoils_its_data(X, Y):
+        K = Gaussian()(X, Y)
+        X *= 0
+        return K
+
+    x, y = xp(draw(9, 2), dtype), xp(draw(4, 2, seed=1), dtype)
+    before, kernel = xp.numpy(x).copy(), 2.0 * kernels.Callable(spoils_its_data) + 1.0
+    for got, expected in (
+        (kernel(x), Gaussian()(x)),
+        (kernel(x, y), Gaussian()(x, y)),
+        (kernel.diag(x), x[:, 0] * 0 + 1),
+    ):
+        assert got.dtype == x.dtype and type(got) is type(x)
+        close(xp.numpy(got), 2 * xp.numpy(expected) + 1)
+    assert np.array_equal(xp.numpy(x), before) and np.array_equal(*(A := xp.numpy(kernel(x)), A.T))
+    kept = np.eye(4)
+    assert not np.shares_memory(kernels.Callable(lambda X, Y: kept)(draw(4, 2), draw(4, 2)), kept)
+    assert clone(kernel).k1.k2.function is spoils_its_data
+
+
+FUNCTIONS = {
+    "number": (lambda X, Y: 1.0, "must be an array; got float"),
+    "of-two-samples": (lambda X, Y: X[0] * Y[0], r"must be of shape \(4, 4\): .* got shape \(3,\). It is called once"),
+    "nan": (lambda X, Y: X @ Y.T * np.nan, "must be finite; got 16 NaN"),
+    "asymmetric": (lambda X, Y: X @ Y[::-1].T, "must be symmetric; got entries that differ"),
+    "no-function": ("rbf", r"must be a function \(X, Y\) -> K; got 'rbf'. For example lambda"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("function", "message"), FUNCTIONS.values(), ids=FUNCTIONS.keys())
+def test_a_function_that_gives_no_kernel_matrix_is_refused(function, message):
+    with pytest.raises((TypeError, ValueError), match=r"^function(\(X, [XY]\))? " + message):
+        kernels.Callable(function)(draw(4, 3))
 
 
 # The median lengthscale

@@ -134,6 +134,22 @@ def test_a_core_passes_through_compile_vmap_and_autograd(core):
     assert torch.autograd.gradcheck(core, (X[0], Y[0]))
 
 
+@named
+def test_vmap_takes_a_kernel_and_is_the_loop(kernel, formula):
+    torch = pytest.importorskip("torch")
+    if getattr(kernel, "nu", 1.5) in (0.3, 3):
+        pytest.skip("its Bessel function is SciPy's")
+    X, Y = torch.tensor(draw(3, 5, 3)), torch.tensor(draw(4, 3))
+    vmap, slope = torch.func.vmap, torch.func.grad(lambda x: kernel(x, Y).sum())
+    torch.testing.assert_close(vmap(kernel)(X), torch.stack([kernel(x) for x in X]))
+    torch.testing.assert_close(vmap(kernel, (None, 0))(Y, X), torch.stack([kernel(Y, x) for x in X]))
+    torch.testing.assert_close(vmap(kernel.diag)(X), torch.stack([kernel.diag(x) for x in X]))
+    torch.testing.assert_close(vmap(slope)(X), torch.stack([slope(x) for x in X]))
+    scales = torch.tensor([0.5, 2.0], dtype=torch.float64)
+    expected = torch.stack([Gaussian(s)(Y) for s in scales])
+    torch.testing.assert_close(vmap(lambda s: Gaussian(s)(Y))(scales), expected)
+
+
 # Sums, products, and the laws of kernels
 
 

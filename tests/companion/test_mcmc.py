@@ -5,12 +5,14 @@ with Massart's constant, each with a false alarm of at most 1e-6.
 """
 
 import itertools
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from companion import mcmc
+from companion._core.checks import NumericalWarning
 from companion.mcmc import importance, importance_reference, rejection, rejection_reference
 
 ALARM = 1e-6
@@ -65,6 +67,7 @@ def test_the_number_of_proposals_has_its_exact_law(dim, log_bound):
     below, above = stats.nbinom(n, rate).cdf(run.n_proposed - n), stats.nbinom(n, rate).sf(run.n_proposed - n - 1)
     assert min(below, above) > ALARM / 2
     assert run.acceptance_rate == n / run.n_proposed
+    assert repr(run) == repr(laplace_from_cauchy(n, dim, log_bound=np.array(log_bound, np.float32)))
     assert -0.5 < run.largest_log_ratio <= 0
 
 
@@ -123,6 +126,22 @@ def test_importance_against_exact_sums_on_a_finite_space(proportional, constant)
     estimate = run.estimate(values)
     assert estimate.mean == pytest.approx(TRUTH, rel=1e-9)
     assert estimate.standard_error == pytest.approx(np.sqrt(Q @ (RATIO**2 * (VALUES - TRUTH) ** 2) / 10), rel=1e-9)
+
+
+@pytest.mark.parametrize("constant", [700.0, 1e15, -1e15])
+def test_weights_sum_to_one_and_the_sample_size_is_possible_whatever_the_constant(proportional, constant):
+    rounded = pytest.warns(NumericalWarning, match="rounded to multiples of 0.12, .* Subtract a constant")
+    with rounded if abs(constant) > 1e13 else nullcontext():
+        run = weighed(proportional, constant)
+    assert np.exp(run.log_weights).sum() == pytest.approx(1, rel=1e-12) and 1 <= run.ess <= 10
+    with rounded if abs(constant) > 1e13 else nullcontext():
+        same = weighed(STATES[[2] * 7], constant)
+    assert same.ess == 7 and same.largest_weight == pytest.approx(1 / 7, rel=1e-12)
+
+
+def test_log_densities_that_leave_the_range_of_floats_are_refused():
+    with pytest.raises(ValueError, match="^log p - log q must be within the range .* Subtract a constant"):
+        bare_importance(lambda x: np.full(4, 1e308), proposal_log_density=lambda x: np.full(4, -1e308))
 
 
 def test_the_plain_estimate_is_unbiased_and_so_is_its_squared_error():
@@ -194,6 +213,40 @@ def test_draws_that_all_miss_the_support_are_refused():
         weighed(np.ones((5, 1)))
 
 
+def bare_importance(log_density=laplace, n=4, **other):
+    keywords = {"sample": draw_cauchy(1), "proposal_log_density": cauchy, "rng": 0} | other
+    return importance(log_density, n, **keywords)
+
+
+def bare_rejection(log_density=laplace, **other):
+    keywords = {"n_draws": 4, "sample": draw_cauchy(1), "proposal_log_density": cauchy, "log_bound": 0.0, "rng": 0}
+    return rejection(log_density, **(keywords | other))
+
+
+every_call = pytest.mark.parametrize("call", [bare_rejection, bare_importance])
+
+
+@every_call
+def test_callables_may_change_and_keep_their_arrays(call):
+    def own(density):
+        def change(x):
+            x += 1.0
+            return density(x - 1.0)
+
+        return change
+
+    def sample(rng, n):
+        kept.append(draw_cauchy(1)(rng, n))
+        return kept[-1]
+
+    kept, right = [], call(sample=draw_cauchy(1))
+    run = call(own(laplace), sample=sample, proposal_log_density=own(cauchy))
+    for buffer in kept:
+        buffer[:] = 7.0
+    np.testing.assert_array_equal(run.draws, right.draws)
+    assert repr(run) == repr(right)
+
+
 def tensor(x):
     return pytest.importorskip("torch").zeros(len(x))
 
@@ -206,19 +259,6 @@ DENSITIES = {
     "bool": (lambda x: x[:, 0] > 0, ValueError, " must be made of real numbers.* dtype bool"),
     "B2-60-tensor": (tensor, TypeError, r" must be a NumPy array \(or a list\); got a tensor on cpu"),
 }  # fmt: skip
-
-
-def bare_importance(log_density=laplace, n=4, **other):
-    keywords = {"sample": draw_cauchy(1), "proposal_log_density": cauchy, "rng": 0} | other
-    return importance(log_density, n, **keywords)
-
-
-def bare_rejection(log_density=laplace, **other):
-    keywords = {"n_draws": 4, "sample": draw_cauchy(1), "proposal_log_density": cauchy, "log_bound": 0.0, "rng": 0}
-    return rejection(log_density, **(keywords | other))
-
-
-every_call = pytest.mark.parametrize("call", [bare_rejection, bare_importance])
 
 
 @every_call
@@ -257,6 +297,8 @@ NUMBERS = {
     "max_proposals-0": ({"max_proposals": 0}, ValueError, "max_proposals must be an integer >= 1; got 0"),
     "log_bound-nan": ({"log_bound": np.nan}, ValueError, "log_bound must be a finite number; got nan"),
     "log_bound-none": ({"log_bound": None}, ValueError, "log_bound must be a finite number; got None"),
+    "log_bound-bool": ({"log_bound": np.array(True)}, ValueError, "log_bound must be a finite number; got array"),
+    "log_bound-1-d": ({"log_bound": np.array([0.1])}, ValueError, "log_bound must be a finite number; got array"),
     "B2-63-seed": ({"rng": -1}, ValueError, "rng must be a non-negative integer"),
 }
 

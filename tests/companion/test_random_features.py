@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import RidgeClassifier
@@ -11,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from companion import datasets, features, frequencies
-from companion.estimators import RandomFeatures
+from companion.estimators import DualSVC, KernelRidge, RandomFeatures
 from companion.kernels import Gaussian, Laplacian, Softmax
 
 CHECKED = [
@@ -69,9 +70,54 @@ def test_a_grid_is_searched_over_the_kernel():
     assert search.score(X, y) > 0.85
 
 
-def test_an_odd_number_of_columns_is_rounded_up():
-    assert RandomFeatures(n_components=7, random_state=0).fit_transform(cloud()).shape == (60, 8)
+def test_an_odd_number_of_columns_of_pairs_is_refused_with_its_two_neighbours():
+    with pytest.raises(ValueError, match="n_components must be even: .*; got 7. Use n_components=6 or 8."):
+        RandomFeatures(n_components=7).fit(cloud())
+    assert RandomFeatures(n_components=1, random_state=0).fit_transform(cloud()).shape == (60, 2)
     assert RandomFeatures(n_components=7, feature_map="fourier_offset").fit_transform(cloud()).shape == (60, 7)
+
+
+@pytest.mark.parametrize("make", [sparse.csr_array, sparse.csc_matrix, sparse.coo_array])
+@pytest.mark.parametrize("name", features.MAPS)
+def test_sparse_samples_have_the_features_of_dense_ones_and_are_not_made_dense(name, make, dtype, close, monkeypatch):
+    X = cloud(300, 6, dtype) * (np.random.default_rng(1).random((300, 6)) < 0.3)
+    monkeypatch.setattr(sparse.csr_array, "toarray", None)
+    monkeypatch.setattr(sparse.csr_matrix, "toarray", None)
+    for scale, scheme in ((1.0, None), (1e5 if dtype == "float32" else 1.0, "fastfood")):
+        dense = (scale * X).astype(dtype)
+        model = RandomFeatures(n_components=80, scheme=scheme, feature_map=name, random_state=0)
+        Z, expected = clone(model).fit_transform(make(dense)), model.fit(dense).transform(dense)
+        assert Z.dtype == dtype
+        close(Z, expected)
+        close(model.transform(make(dense)), expected)
+    twice = sparse.csr_array((np.array([1.0, 2.0], dtype), [0, 0], [0, 2]), (1, 6))
+    close(
+        RandomFeatures(random_state=0).fit_transform(twice),
+        RandomFeatures(random_state=0).fit_transform([[3, *[0] * 5]]),
+    )
+    assert twice.nnz == 2
+    nothing = make((5, 6), dtype=dtype)
+    assert (
+        RandomFeatures().fit(nothing).kernel_.lengthscale == RandomFeatures().fit(np.zeros((5, 6))).kernel_.lengthscale
+    )
+
+
+@pytest.mark.parametrize(("X", "message"), [([[2**53 + 1]], "of integers"), ([[1e17, 0]], "so small that its angles")])
+def test_sparse_samples_are_checked_as_dense_ones(X, message):
+    with pytest.raises(ValueError, match="^X must be .*" + message):
+        RandomFeatures(Gaussian(), random_state=0).fit_transform(sparse.csr_array(X))
+
+
+@pytest.mark.parametrize("model", [RandomFeatures(n_components=8, random_state=0), DualSVC(), KernelRidge()], ids=repr)
+def test_the_lengthscale_of_the_default_kernel_is_searched(model):
+    X, y = datasets.moons(60, rng=0)
+    last = [RidgeClassifier()] if isinstance(model, RandomFeatures) else []
+    name = f"{type(model).__name__.lower()}__kernel__lengthscale"
+    search = GridSearchCV(make_pipeline(model, *last), {name: [0.1, 1.0]}, cv=2).fit(X, y)
+    best = search.best_params_[name]
+    assert search.best_estimator_[0].kernel_.lengthscale == best and model.kernel is None
+    same = clone(model).set_params(kernel__lengthscale=best).fit(X, y)
+    assert repr(same.kernel_) == repr(clone(model).set_params(kernel=Gaussian(best)).fit(X, y).kernel_)
 
 
 def test_seeds():

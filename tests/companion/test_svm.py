@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.kernel_ridge import KernelRidge
+from sklearn.svm import SVC
 
 from companion._core.checks import NotPSDError, NumericalWarning
 from companion.kernels import Gaussian, Polynomial, Precomputed
@@ -87,6 +88,21 @@ def test_a_rounded_eigenvalue_is_accepted_but_not_a_hundred_times_that():
         solve_ridge(with_eigenvalues(np.append(values, -100 * tiny)), np.ones(6))
 
 
+@each_solver
+def test_rounding_is_judged_by_the_entries_and_not_by_their_container(solve):
+    """The Gram matrix has rank 3: rounding makes eigenvalues negative."""
+    X, y = np.random.default_rng(0).standard_normal((30, 3)), np.resize([-1.0, 1.0], 30)
+    single = (X.astype(np.float32) @ X.T.astype(np.float32)).astype(float)
+    for K in (single, single.tolist(), np.asfortranarray(single)):
+        assert solve(K, y, **{"penalty" if solve is solve_ridge else "C": 1.0}).converged
+    coarse = {3: np.round(X @ X.T, 2), 7: 3 * single, 2: (X @ X.T / 9).round(2)}
+    for digits, K in coarse.items():
+        with pytest.raises(NotPSDError, match=f"looks like rounding to about {digits} digits: pass K.*, or regularise"):
+            solve(K, y)
+    with pytest.raises(NotPSDError, match="It is no kernel matrix"):
+        solve(single - np.eye(30), y)
+
+
 NEARLY_SINGULAR = np.array([[1.0, 1.0], [1.0, 1.0 + 4e-16]])  # its Cholesky factor exists
 
 
@@ -135,6 +151,72 @@ def test_bad_input_is_refused(solve, K, y, error, message):
 def test_bad_penalties_are_refused(penalty, got):
     with pytest.raises(ValueError, match=f"penalty must be a non-negative finite number; got {got}"):
         solve_ridge(I2, [0, 1], penalty=penalty)
+
+
+def test_one_penalty_per_target_predictions_and_a_short_repr():
+    X, y = problem(outputs=3)
+    K, penalties = Gaussian()(X), [0.1, 2.0, 0.1]
+    solution = solve_ridge(K, y, penalty=penalties)
+    for column, penalty in enumerate(penalties):
+        np.testing.assert_allclose(solution.coef[:, column], ridge_reference(K, y[:, column], penalty), atol=1e-9)
+    new = Gaussian()(X[:5] + 0.1, X)
+    np.testing.assert_array_equal(solution.predict(new), new @ solution.coef)
+    assert repr(solution).startswith("RidgeSolution(coef=array of shape (40, 3), residual=")
+    assert len(repr(solve_ridge(K, y[:, 0]))) < 120
+    for bad, got in ([0.1, 2.0], r"\[0.1, 2.0\]"), ([-1.0, 1.0, 1.0], r"\[-1.0, 1.0, 1.0\]"):
+        with pytest.raises(
+            ValueError, match=f"penalty must be a non-.*, or 3 of them, one for each column.*; got {got}"
+        ):
+            solve_ridge(K, y, penalty=bad)
+    with pytest.raises(ValueError, match=r"K_new must be of shape \(m, 40\), one column for each training sample"):
+        solution.predict(new.T)
+
+
+@each_solver
+def test_weights_are_repetitions_and_zero_drops_a_sample(solve):
+    """Exact law; the repeated samples share the coefficient of the weighted one."""
+    K, y = Gaussian(0.5)(problem()[0]), np.resize([-1.0, 1.0], 40)
+    weight = np.random.default_rng(1).integers(0, 4, 40)
+    repeated, sums = np.repeat(np.arange(40), weight), np.zeros(40)
+    parameters = {} if solve is solve_ridge else {"tol": 1e-12}
+    twin, ours = (
+        solve(K[np.ix_(repeated, repeated)], y[repeated], **parameters),
+        solve(K, y, sample_weight=weight, **parameters),
+    )
+    name = "coef" if solve is solve_ridge else "alpha"
+    np.add.at(sums, repeated, getattr(twin, name))
+    np.testing.assert_allclose(getattr(ours, name), sums, atol=1e-6)
+    assert (getattr(ours, name)[weight == 0] == 0).all()
+
+
+@each_solver
+def test_weights_are_those_of_scikit_learn(solve):
+    K, y = Gaussian(0.5)(problem()[0]), np.resize([-1.0, 1.0], 40)
+    weight = np.random.default_rng(1).uniform(0.1, 3.0, 40)
+    if solve is solve_ridge:
+        y, penalty = np.stack([y, np.arange(40.0)], axis=1), np.array([1.0, 3.0])
+        theirs = KernelRidge(alpha=penalty, kernel="precomputed").fit(K, y, sample_weight=weight).dual_coef_
+        np.testing.assert_allclose(solve(K, y, sample_weight=weight, penalty=penalty).coef, theirs, atol=1e-12)
+        return
+    machine = SVC(kernel="precomputed", tol=1e-10).fit(K, y, sample_weight=weight)
+    theirs = np.zeros(40)
+    theirs[machine.support_] = np.abs(machine.dual_coef_[0])
+    ours = solve(K, y, sample_weight=weight, tol=1e-12)
+    np.testing.assert_allclose(ours.alpha, theirs, atol=1e-6)
+    assert ours.converged and ((ours.alpha == 0) | (ours.alpha == weight) | (theirs < weight)).all()
+
+
+BAD_WEIGHTS = {
+    "negative": ([1.0, -2.0], "non-negative, .*; got -2 at index 1. Zero drops"), "zeros": ([0, 0], "got zeros only"),
+    "nan": ([1.0, np.nan], r"sample_weight must be finite; got 1 .* at index \(1,\)"), "three": ([1] * 3, "of shape "),
+}  # fmt: skip
+
+
+@each_solver
+@pytest.mark.parametrize(("weight", "message"), BAD_WEIGHTS.values(), ids=BAD_WEIGHTS.keys())
+def test_bad_weights_are_refused(solve, weight, message):
+    with pytest.raises(ValueError, match=message):
+        solve(I2, [-1, 1], sample_weight=weight)
 
 
 @pytest.mark.parametrize("entry", [(1, 0), (0, 1), (399, 0), (0, 399), (399, 300)], ids=str)

@@ -13,8 +13,8 @@ from companion import datasets
 from companion._core.checks import ConvergenceWarning, NotPSDError
 from companion.kernels import Gaussian, Polynomial
 from companion.svm import dual_reference, intercept_reference, objectives_reference, solve_dual
-from companion.svm.psd import convex
-from companion.svm.smo import relative_gap
+from companion.svm.psd import convex, is_psd
+from companion.svm.smo import relative_gap, smo, working_pair
 
 EPS = np.finfo(float).eps
 TIGHT = 1e-10  # rounding is about eps·Σ α_i, 1e-13
@@ -98,14 +98,16 @@ def test_every_iterate_is_feasible_and_its_gap_is_that_of_the_formulas(n, seed, 
     assert solution.converged == (solution.gap <= 1e-6)
 
 
-def test_the_gap_is_that_of_exact_arithmetic():
+@pytest.mark.parametrize("weight", [np.ones(10), np.linspace(0.5, 2.0, 10)], ids=["equal", "weights"])
+def test_the_gap_is_that_of_exact_arithmetic(weight):
     K, y = problem(10)
     for max_iter in (1, 7, 1000):
-        s = solved(K, y, C=3.0, max_iter=max_iter)
+        s = solved(K, y, C=3.0, max_iter=max_iter, sample_weight=weight)
         beta = [Fraction(a) * int(label) for a, label in zip(s.alpha, y, strict=True)]
         f = [sum(Fraction(k) * b for k, b in zip(row, beta, strict=True)) for row in K]
         square = sum(b * g for b, g in zip(beta, f, strict=True))
-        loss = sum(max(Fraction(0), 1 - int(t) * (g + Fraction(s.intercept))) for t, g in zip(y, f, strict=True))
+        hinges = [max(Fraction(0), 1 - int(t) * (g + Fraction(s.intercept))) for t, g in zip(y, f, strict=True)]
+        loss = sum(Fraction(w) * hinge for w, hinge in zip(weight, hinges, strict=True))
         primal, dual = square / 2 + 3 * loss, sum(map(abs, beta)) - square / 2
         assert dual <= primal and s.gap == pytest.approx(float(1 - dual / primal), abs=100 * EPS)
 
@@ -187,6 +189,38 @@ def test_hard_margin_with_opposite_labels_on_one_point_stops_soon_and_says_so(X)
     assert s.gap == 1 and not s.converged and s.n_iter <= 100
     assert np.isfinite(s.alpha).all() and np.isfinite(s.intercept)
     assert solve_dual(K, y, C=10.0).converged
+
+
+def test_the_pair_without_temporaries_is_the_working_pair_and_newton_steps_end_where_free_scores_agree():
+    K, y = problem(60)
+    at = smo(K, y, 10.0, 0.4, 7)
+    assert at.pair() == working_pair(K, at.score, at.blocked, at.can_fall)
+    for _ in range(20):
+        at.solve_for_free()
+    free = (at.lower < at.beta) & (at.beta < at.upper)
+    np.testing.assert_allclose(at.score[free], at.score[free].mean(), atol=1e-9)
+    np.testing.assert_allclose(at.score, y - K @ at.beta, atol=1e-12)
+    assert (
+        free.sum() > 1
+        and abs(at.beta.sum()) < 1e-12
+        and at.pair() == working_pair(K, at.score, at.blocked, at.can_fall)
+    )
+
+
+def test_newton_steps_need_fewer_iterations_for_the_same_machine():
+    K, y = problem(200)
+    pairs, newton = (solve_dual(K, y, C=100.0, tol=TIGHT, newton=newton) for newton in (False, True))
+    assert newton.converged and pairs.converged and 10 * newton.n_iter < pairs.n_iter
+    P, Q = (objectives_reference(K, y, s.alpha, s.intercept, 100.0)[0] for s in (pairs, newton))
+    assert abs(P - Q) <= TIGHT * max(P, Q)  # both exceed one optimum by their gaps at most
+
+
+@pytest.mark.parametrize("rank", [3, 300])
+def test_the_certificate_finds_one_negative_eigenvalue_among_many_that_are_small(rank):
+    Q, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((300, 300)))
+    for smallest, psd in ((-1e-10, False), (0.0, True)):
+        K = (Q * np.append(np.linspace(1, 2, rank - 1), np.append(smallest, np.zeros(300 - rank)))) @ Q.T
+        assert is_psd((K + K.T) / 2, tolerance=1e-12) == psd
 
 
 def test_a_gap_that_is_not_a_number_is_no_gap_of_zero():
