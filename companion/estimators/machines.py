@@ -51,8 +51,7 @@ class DualSVC(base.ClassifierMixin, WithKernel):
     tol : float
         The relative duality gap to reach in every pair.
     max_iter : int
-        The largest number of iterations in every pair of classes; each updates two coefficients. Newton steps between
-        them, as in ``svm.solve_dual(newton=True)``, do not count.
+        The largest number of iterations in every pair of classes, counted as in ``svm.solve_dual``.
     class_weight : dict, "balanced" or None
         Factors of C for the samples of each class; a class that the dict does not name has 1. "balanced": inversely
         proportional to the sum of the sample weights in the class.
@@ -243,7 +242,7 @@ def _solve_pair(K: np.ndarray, part: list[slice], limits: tuple[float, float, in
     if first.stop < second.start:
         block = np.block([[K[rows, columns] for columns in part] for rows in part])
     y = np.repeat([-1.0, 1.0], [first.stop - first.start, second.stop - second.start])
-    return solve_convex(block, y, *limits, np.concatenate([weight[first], weight[second]]), newton=True)
+    return solve_convex(block, y, *limits, np.concatenate([weight[first], weight[second]]))
 
 
 def one_against_one(scores: np.ndarray, n_classes: int) -> np.ndarray:

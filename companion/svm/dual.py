@@ -107,7 +107,6 @@ def solve_dual(
     sample_weight: Any = None,
     tol: float = 1e-6,
     max_iter: int = 1_000_000,
-    newton: bool = False,
 ) -> DualSolution:
     """The support vector machine of a kernel matrix, by sequential minimal optimisation of its dual.
 
@@ -131,10 +130,8 @@ def solve_dual(
     tol : float
         The relative duality gap to reach, (P - D) / P; at most 0.5.
     max_iter : int
-        The largest number of iterations; each updates two coefficients.
-    newton : bool
-        Whether every 50 iterations up to three Newton steps update all coefficients between their bounds. Many fewer
-        iterations are then needed where C is large.
+        The largest number of iterations; each updates two coefficients. After every 50 of them come up to three Newton
+        steps, which update all coefficients between their bounds and do not count.
 
     Returns
     -------
@@ -165,9 +162,8 @@ def solve_dual(
     kept = np.flatnonzero(weight)
     _require_signs(y[kept])
     require_bounds(limits[0], weight[kept])
-    solution = solve_convex(
-        convex(between(K, kept)), y[kept].astype(np.float64, copy=False), *limits, weight[kept], newton
-    )
+    labels = y[kept].astype(np.float64, copy=False)
+    solution = solve_convex(convex(between(K, kept)), labels, *limits, weight[kept])
     if not solution.converged:
         warnings.warn(not_converged(solution, *limits), ConvergenceWarning, stacklevel=2)
     alpha = np.zeros(len(y))
@@ -182,10 +178,9 @@ def solve_convex(
     tol: float,
     max_iter: int,
     weight: np.ndarray | float = 1.0,
-    newton: bool = False,
 ) -> DualSolution:
     """The solution for a K from ``psd.convex``, parameters from ``limits_of``, and positive weights."""
-    at = smo(K, y, C, tol, max_iter, weight, newton)
+    at = smo(K, y, C, tol, max_iter, weight)
     intercept, gap = at.certificate()
     return DualSolution(np.abs(at.beta), intercept, gap, at.n_iter, gap <= tol)
 

@@ -4,7 +4,8 @@ With β_i = α_i y_i the dual maximises yᵀβ - βᵀKβ/2 subject to Σ_i β_i
 C w_i y_i with weights w. Its gradient is the score s = y - Kβ. Raising β_i and lowering β_j by t adds t (s_i - s_j) -
 t² c/2, where c = K_ii + K_jj - 2 K_ij; without bounds t = (s_i - s_j) / c is best and adds (s_i - s_j)² / 2c. The pair
 moved is the i of the largest score and the j of the largest such gain (Fan, Chen & Lin 2005, "Working set selection
-using second order information for training support vector machines", WSS 2). What stops it is the duality gap.
+using second order information for training support vector machines", WSS 2). What stops it is the duality gap. Pairs
+find out which coefficients end at a bound; for the few others, whose scores must agree, a linear system is faster.
 
 >>> at = smo(np.eye(2), np.array([-1.0, 1.0]), C=10.0, tol=1e-6, max_iter=100)
 >>> at.beta, at.certificate(), at.n_iter
@@ -28,11 +29,10 @@ def smo(
     tol: float,
     max_iter: int,
     weight: np.ndarray | float = 1.0,
-    newton: bool = False,
 ) -> "Iterate":
     """Solve the dual for a PSD matrix K in float64 and labels of both signs, to the relative duality gap ``tol``.
 
-    With ``newton`` a round of Newton steps for the free coordinates precedes each look at the gap.
+    A round of Newton steps for the free coordinates precedes each look at the gap.
     """
     at = Iterate(K, y, C, weight)
     while True:
@@ -40,7 +40,7 @@ def smo(
         last = step == 0 or at.n_iter == max_iter
         if not last and (at.n_iter % CHECK_EVERY or not at.is_good(tol)):
             at.move(i, j, step)
-            if newton and at.n_iter % CHECK_EVERY == 0:
+            if at.n_iter % CHECK_EVERY == 0:
                 at.solve_for_free()
         elif at.has_drifted:
             at.compute_score()

@@ -82,7 +82,7 @@ def test_each_pair_of_classes_is_a_machine_of_its_own():
     assert model.dual_coef_.shape == (3, len(model.support_)) and model.gap_.shape == model.n_iter_.shape == (3,)
     for pair, (r, s) in enumerate([(0, 1), (0, 2), (1, 2)]):
         members = np.isin(y, (r, s))
-        alone = solve_dual(Gaussian(4.0)(X[members]), np.where(y[members] == s, 1.0, -1.0), C=3.0, newton=True)
+        alone = solve_dual(Gaussian(4.0)(X[members]), np.where(y[members] == s, 1.0, -1.0), C=3.0)
         beta = np.zeros(len(y))
         beta[model.support_] = model.dual_coef_[pair]
         np.testing.assert_allclose(beta[members], alone.alpha * np.where(y[members] == s, 1, -1), atol=1e-12)
