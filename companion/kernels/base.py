@@ -12,6 +12,7 @@ array([[3.]])
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, fields
 from functools import partial
 from numbers import Real
@@ -42,6 +43,9 @@ class Kernel(ABC):
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self._limits:
             self._limits[name](name, value)
+            if isinstance(value, np.ndarray | list):
+                value = np.array(value)  # the caller's may change, unchecked
+                value.flags.writeable = False
         object.__setattr__(self, name, value)
 
     def __call__(self, X: Any, Y: Any | None = None) -> Array:
@@ -100,6 +104,10 @@ class Kernel(ABC):
         X, dtype = arrays.read("X", X)
         with np.errstate(all="ignore"):
             return self._in_range(self._diag(X), dtype)
+
+    def __sklearn_clone__(self) -> "Kernel":
+        own = self.get_params(deep=False).items()
+        return type(self)(**{k: v.__sklearn_clone__() if isinstance(v, Kernel) else deepcopy(v) for k, v in own})
 
     @abstractmethod
     def _gram(self, X: Array, Y: Array | None) -> Array:

@@ -127,6 +127,18 @@ def test_no_kernel_is_the_gaussian_with_scikit_learn_s_scale():
     np.testing.assert_array_equal(constant.predict(probe), theirs.predict(probe))
 
 
+def test_the_lengthscales_of_a_kernel_are_its_own_and_its_clones_have_theirs():
+    X, given = np.arange(6.0).reshape(3, 2), np.array([1.0, 2.0])
+    kernel = Gaussian(given) * Gaussian(3.0)
+    K, copy = kernel(X), clone(DualSVC(kernel=kernel)).kernel
+    given[:] = -1.0
+    np.testing.assert_array_equal(kernel(X), K)
+    kernel.k1.lengthscale = [5.0, 5.0]
+    np.testing.assert_array_equal(copy(X), K)
+    with pytest.raises(ValueError, match="read-only"):
+        copy.k1.lengthscale[0] = -1.0  # would pass every check
+
+
 @pytest.mark.parametrize("model", [DualSVC(C=2.0), KernelRidge(penalty=0.5)], ids=["svc", "ridge"])
 def test_a_precomputed_kernel_is_sliced_by_cross_validation(model):
     X, y = moons()
