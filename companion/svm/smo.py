@@ -143,17 +143,17 @@ class Iterate:
 
 
 def newton_step(K: np.ndarray, score: np.ndarray) -> np.ndarray:
-    """The d with Σ d = 0 that maximises dᵀ score - dᵀ(K + δI)d/2, where δ is the rounding of K; 0 if K defies Cholesky.
+    """The d with Σ d = 0 that maximises dᵀ score - dᵀKd/2 - δ|d|²/2, δ the rounding of K; 0 if K defies Cholesky.
 
-    K is scaled by a power of two first, so that the unit of K changes no bit of the root in its factor.
+    The last d is minus the sum of the others, so that a K without full rank costs no digits of d. K is scaled by a
+    power of two first, so that the unit of K changes no bit of the root in its factor.
     """
     scale = 2.0 ** np.frexp(K.diagonal().max())[1]
-    A = K / scale + len(K) * EPS * np.eye(len(K))
-    _, solved, info = lapack.dposv(A, np.stack((score, np.ones(len(K))), axis=1))
+    A = K[:-1, :-1] - K[-1, :-1] - K[:-1, -1:] + K[-1, -1]
+    _, step, info = lapack.dposv(A / scale + len(K) * EPS * np.eye(len(A)), score[:-1] - score[-1])
     if info:
         return np.zeros(len(K))
-    step = solved[:, 0] - solved[:, 0].sum() / solved[:, 1].sum() * solved[:, 1]
-    return (step - step.mean()) / scale
+    return np.append(step, -step.sum()) / scale
 
 
 def intercept(

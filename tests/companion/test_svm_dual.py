@@ -14,7 +14,7 @@ from companion._core.checks import ConvergenceWarning, NotPSDError
 from companion.kernels import Gaussian, Polynomial
 from companion.svm import dual_reference, intercept_reference, objectives_reference, solve_dual
 from companion.svm.psd import convex, is_psd
-from companion.svm.smo import relative_gap, smo, working_pair
+from companion.svm.smo import newton_step, relative_gap, smo, working_pair
 
 EPS = np.finfo(float).eps
 TIGHT = 1e-10  # rounding is about eps·Σ α_i, 1e-13
@@ -175,9 +175,9 @@ def test_b2_55_not_converged_is_never_silent(C, fix):
 
 
 def test_rounding_that_stops_all_progress_warns():
-    K, y = problem()
+    K, y = problem(200)
     with pytest.warns(ConvergenceWarning, match="above tol=1e-18. Rounding stops all progress"):
-        solution = solve_dual(K, y, tol=1e-18)
+        solution = solve_dual(K, y, C=100.0, tol=1e-18)
     assert solution.n_iter < 5000 and solution.gap < 1e-13
 
 
@@ -212,6 +212,17 @@ def test_newton_steps_need_fewer_iterations_for_the_same_machine(monkeypatch):
     assert newton.converged and pairs.converged and 10 * newton.n_iter < pairs.n_iter
     P, Q = (objectives_reference(K, y, s.alpha, s.intercept, 100.0)[0] for s in (pairs, newton))
     assert abs(P - Q) <= TIGHT * max(P, Q)  # both exceed one optimum by their gaps at most
+
+
+def test_a_matrix_without_full_rank_costs_newton_steps_no_digits():
+    """With diag(1, 1, 0) and d = (a, b, -a - b), a and b are the leads over the third score: here 3 and 5 units."""
+    unit = 2.0**-20
+    step = newton_step(np.diag([1.0, 1.0, 0.0]), 1 + np.array([3, 5, 0]) * unit)
+    np.testing.assert_allclose(step, np.array([3, 5, -8]) * unit, rtol=1e-12)
+    for seed in range(10):
+        X = np.random.default_rng(seed).standard_normal((60, 5))
+        y = np.where(X[:, 0] + np.random.default_rng(seed + 10).standard_normal(60) > 0, 1.0, -1.0)
+        assert solve_dual(X @ X.T, y, C=10.0, max_iter=5000).converged
 
 
 @pytest.mark.parametrize("rank", [3, 300])
@@ -311,7 +322,8 @@ def test_a_float32_matrix_is_made_convex_so_that_its_gap_certifies_one_optimum()
     made = convex(K)
     value = objectives_reference(made[np.ix_(p, p)], y[p], found.alpha, found.intercept, 1e4)[0]
     other = objectives_reference(made, y, base.alpha, base.intercept, 1e4)[0]
-    assert abs(value - other) <= (found.gap + base.gap) * max(value, other)
+    rounding = EPS * max(found.alpha.sum(), base.alpha.sum())  # of a gap, times the largest k(x, x), which is 1
+    assert abs(value - other) <= (found.gap + base.gap + rounding) * max(value, other)
 
 
 def test_a_rounded_margin_times_a_large_c_is_no_gap():
