@@ -49,9 +49,13 @@ def polynomial(degree, gamma, coef0):
 KERNELS = {"rbf": rbf_kernel, "laplacian": laplacian_kernel, "linear": linear_kernel, "polynomial": polynomial_kernel}
 
 
+def rows(X):
+    return [X[i, :] for i in range(X.shape[0])]
+
+
 def pairwise_kernels(X, Y=None, metric="linear", n_jobs=None, **parameters):
     if callable(metric):  # theirs maps two rows to a number
-        return Callable(lambda X, Y: [[metric(x, y, **parameters) for y in Y] for x in X])(X, Y)
+        return Callable(lambda X, Y: [[metric(x, y, **parameters) for y in rows(Y)] for x in rows(X)])(X, Y)
     return KERNELS[metric](X, Y, **parameters)
 
 
