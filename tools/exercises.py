@@ -16,6 +16,7 @@ from tools.pages import Page, tags
 
 LEVELS, KINDS = {"level-1", "level-2", "level-3"}, {"kind-paper", "kind-code", "kind-explore"}
 ANSWER = re.compile(r"^(?P<indent>[ ]*)### BEGIN SOLUTION\n.*?^[ ]*### END SOLUTION[ ]*$", re.M | re.S)
+ASKED = re.compile(r"^:::+\{exercise-start\}\n:label: ([\w-]+)|^## ", re.M)
 SOLUTION_GATE = re.compile(r"^:::+\{solution-(start|end)\}[ ]*([\w-]*)", re.M)
 TRY = re.compile(r"^(?P<assignment>[ ]*\w+(?:: ?\w+)? = )(?P<value>.+?)(?P<comment>\s*# try: (?P<values>.+))$", re.M)
 
@@ -26,6 +27,7 @@ class Exercise:
     classes: frozenset[str]
     page: Page
     solved: bool
+    for_teachers: bool  # the solution stands in cells with the tag instructor
     solution: int | None  # index of the solution's first code cell
     check: int | None  # index of the check cell
 
@@ -65,16 +67,23 @@ def stub(solution: str) -> str:
 
 
 def solution_cells(page: Page) -> dict[str, dict[str, int]]:
-    """Label of each solved exercise to the indices of its first `solution` cell and of the `check` cell after it."""
+    """Label of each solved exercise to the indices of its first `solution` cell and of the `check` cell after it.
+
+    A solution stands between gates that name its exercise, or in `instructor` cells right after it.
+    """
     found: dict[str, dict[str, int]] = {}
-    label, inside = "", False
+    label, asked, inside = "", "", False
     for index, cell in enumerate(page.source.cells):
+        if "instructor" in tags(cell) and asked:
+            label = asked
+            found.setdefault(label, {"teacher": index})
         if cell.cell_type == "markdown":
             for gate, name in SOLUTION_GATE.findall(cell.source):
                 inside = gate == "start"
                 label = name or label
                 found.setdefault(label, {})
-        elif inside and "solution" in tags(cell):
+            asked = ([asked] + ASKED.findall(cell.source))[-1]
+        elif (inside or asked == label) and "solution" in tags(cell):
             found[label].setdefault("solution", index)
         elif label and "check" in tags(cell):
             found[label].setdefault("check", index)
@@ -88,7 +97,8 @@ def exercises(page: Page) -> list[Exercise]:
         if directive.name == "exercise-start":
             label, classes = directive.options.get("label", ""), frozenset(directive.options.get("class", "").split())
             own = cells.get(label, {})
-            found.append(Exercise(label, classes, page, label in cells, own.get("solution"), own.get("check")))
+            at = own.get("solution"), own.get("check")
+            found.append(Exercise(label, classes, page, label in cells, "teacher" in own, *at))
     return found
 
 

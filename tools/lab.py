@@ -53,7 +53,7 @@ def for_reader(notebook: nbformat.NotebookNode, slug: str, elsewhere: dict[str, 
     """
     cells, solution, held = [], None, []
     figures = [figure(cell)["name"] for cell in notebook.cells if "name" in figure(cell)]
-    for kind, content in parts([cell for cell in notebook.cells if "instructor" not in tags(cell)]):
+    for kind, content in parts([cell for cell in map(without_answer, notebook.cells) if cell]):
         if kind == "start":
             solution = []
         elif kind == "end":
@@ -80,6 +80,15 @@ def for_reader(notebook: nbformat.NotebookNode, slug: str, elsewhere: dict[str, 
             cell.source = in_plain_words(cell.source, figures, elsewhere)
     notebook.cells = cells
     return notebook
+
+
+def without_answer(cell: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
+    """The cell, for an instructor's answer the stub, and None for all else that is an instructor's."""
+    if "instructor" not in tags(cell):
+        return cell
+    if cell.cell_type == "code" and ANSWER.search(cell.source):
+        return new_code_cell(stub(cell.source).replace("raise NotImplementedError", UNWRITTEN))
+    return None
 
 
 def folded(solution: list) -> nbformat.NotebookNode:

@@ -1,8 +1,8 @@
 """The rules of a page, one function each: rule(page) yields a sentence for whatever is wrong.
 
-`CHAPTER` rules hold for the chapters' pages, `NOTEBOOK` rules for every executed page, `EVERY` rules for plain pages
-too. CONTRIBUTING.md lists them in prose; the tests run them all on every page of _toc.yml, and on tiny broken pages
-that must break them.
+`CHAPTER` rules hold for the chapters' pages, `MOULD` rules for those that are not in book/first-edition.txt, `NOTEBOOK`
+rules for every executed page, `EVERY` rules for plain pages too. CONTRIBUTING.md lists them in prose; the tests run
+them all on every page of _toc.yml, and on tiny broken pages that must break them.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from statistics import median
-
 from tools import api, exercises, numbers
 from tools.pages import Page, figure, pictures, repository, tags, toc
 
-HEADINGS = (
+TAIL = ("What goes wrong", "Check yourself", "Exercises", "In three lines", "Sources")
+GENERIC = {
     "You will be able to", "What you need", "The question", "In one picture", "Why it is true", "The function",
-    "Experiment", "What goes wrong", "Check yourself", "Exercises", "In three lines", "Sources",
-)  # fmt: skip
-TAGS = {"setup", "key", "live", "solution", "check", "slide", "instructor", "hide-cell", "remove-cell"}
+    "Experiment", "Experiments", "Introduction", "Background", "Theory", "Results", "Summary", "Conclusion", *TAIL,
+}  # fmt: skip
+TAGS = {"setup", "key", "live", "solution", "check", "slide", "instructor", "hide-input", "hide-cell", "remove-cell"}
+FOLDED = {"hide-input", "hide-cell", "remove-cell", "setup", "solution", "instructor"}
 DIRECTIVES = {
     "exercise-start", "exercise-end", "solution-start", "solution-end",
     "prf:theorem", "prf:lemma", "prf:proof", "prf:definition", "prf:corollary",
@@ -41,6 +41,7 @@ BOOTSTRAP = (
     '    %pip install -q "kernels-to-performers[notebooks] @ git+{repository}"'
 )
 MAX_SECONDS, MAX_KILOBYTES, MAX_COLUMNS = 30, 500, 88
+MAX_OPENING, MAX_LINES, MAX_RESULTS, WORDS_A_MINUTE = 120, 12, 3, 120
 Rule = Callable[[Page], Iterator[str]]
 
 
@@ -68,33 +69,110 @@ def front_matter(page: Page) -> Iterator[str]:
             yield f"assumes {key!r}, which before-you-start does not test"
 
 
+def sections(page: Page) -> list[str]:
+    """The headings of a page in order."""
+    return re.findall(r"^## (.+)$", numbers.without_code(page.prose), re.M)
+
+
 def headings(page: Page) -> Iterator[str]:
-    """One title and the twelve headings, verbatim and in order."""
-    text = numbers.without_code(page.prose)
-    if len(titles := re.findall(r"^# (.+)$", text, re.M)) != 1:
+    """One title, two to five sections whose headings name their subject, then the five that every page ends with."""
+    if len(titles := re.findall(r"^# (.+)$", numbers.without_code(page.prose), re.M)) != 1:
         yield f"{len(titles)} titles, expected one"
-    if (found := tuple(re.findall(r"^## (.+)$", text, re.M))) != HEADINGS:
-        odd = [h for h in found if h not in HEADINGS] or [h for h in HEADINGS if h not in found] or ["the order"]
-        yield f"the headings differ from the course's: {', '.join(odd)}"
+    found = sections(page)
+    own, tail = found[: -len(TAIL)], tuple(found[-len(TAIL) :])
+    if tail != TAIL:
+        yield f"the page ends with the headings {', '.join(tail)}; expected {', '.join(TAIL)}"
+    elif not 2 <= len(own) <= 5:
+        yield f"{len(own)} sections of its own, expected 2 to 5"
+    if generic := [heading for heading in own if heading in GENERIC]:
+        yield f"the heading {generic[0]!r} does not name its subject"
+
+
+def opening(page: Page) -> Iterator[str]:
+    """The page opens with its question and a picture: setup cells hidden before the title, few words, a figure."""
+    before, words = True, 0
+    for number, (cell, stored) in enumerate(zip(page.source.cells, page.notebook.cells, strict=False)):
+        if cell.cell_type == "code" and before and not {"setup", "remove-cell"} <= set(tags(cell)):
+            yield f"cell {number} stands before the title and is not hidden with the tags setup and remove-cell"
+        if cell.cell_type == "markdown":
+            before, words = False, words + len(numbers.prose_only(cell.source).split())
+            if "\n## " in cell.source:
+                yield "no figure stands before the first section"
+                return
+        if pictures(stored):
+            break
+    if words > MAX_OPENING:
+        yield f"{words} words before the first figure, at most {MAX_OPENING}"
+
+
+def card(page: Page) -> Iterator[str]:
+    """After the first picture a fold says what the front matter says: minutes, track, objectives, pages needed."""
+    course, minutes = page.course, page.course.get("minutes", {})
+    if not (found := re.search(r'<details class="card"><summary>(.*?)</summary>(.*?)</details>', page.prose, re.S)):
+        yield 'no card, `<details class="card"><summary>…</summary> … </details>`'
+        return
+    summary = f"{minutes['read']} minutes to read, {minutes['exercises']} for the exercises · {course['track']} track"
+    if found[1] != summary:
+        yield f"the card says {found[1]!r}, the front matter {summary!r}"
+    objectives = [line.removeprefix("- ").rstrip(".;") for line in found[2].splitlines() if line.startswith("- ")]
+    if objectives != course["objectives"]:
+        yield "the objectives of the card are not those of the front matter"
+    if missing := [slug for slug in course["requires"] if f"{slug}.ipynb)" not in found[2]]:
+        yield f"the card does not link {missing[0]}, which the page requires"
+
+
+def shown(page: Page) -> list:
+    """The code cells whose code a reader of the site sees."""
+    return [cell for cell in page.code_cells if not FOLDED & set(tags(cell))]
 
 
 def size(page: Page) -> Iterator[str]:
-    """900-1,600 words, 8-20 code cells (median <= 6 lines, none above 25), 2-5 figures, at most 12 slides."""
-    cells = [cell for cell in page.code_cells if "remove-cell" not in tags(cell)]
-    lines = [sum(bool(line.strip()) for line in cell.source.splitlines()) for cell in cells]
-    drawn = sum(bool(pictures(cell)) for cell in page.notebook.cells)
-    slides = sum("slide" in tags(cell) for cell in page.source.cells)
+    """No visible cell above 12 lines, 2-5 figures, at most three results and 12 slides."""
+    for cell in shown(page):
+        if (lines := sum(bool(line.strip()) for line in cell.source.splitlines())) > MAX_LINES:
+            yield f"a visible cell has {lines} lines, at most {MAX_LINES}: {cell.source.strip().splitlines()[0]}"
+    results = sum(d.name in ("prf:theorem", "prf:lemma", "prf:corollary") for d in page.directives)
     limits = [
-        ("words", len(numbers.prose_only(page.prose).split()), 900, 1600),
-        ("code cells", len(cells), 8, 20),
-        ("lines in its longest cell", max(lines, default=0), 1, 25),
-        ("lines in its median cell", median(lines or [0]), 1, 6),
-        ("figures", drawn, 2, 5),
-        ("slides", slides, 0, 12),
+        ("figures", sum(bool(pictures(cell)) for cell in page.notebook.cells), 2, 5),
+        ("results", results, 0, MAX_RESULTS),
+        ("slides", sum("slide" in tags(cell) for cell in page.source.cells), 0, 12),
     ]
     for what, count, low, high in limits:
         if not low <= count <= high:
             yield f"{count} {what}, expected {low} to {high}"
+
+
+def minutes(page: Page) -> Iterator[str]:
+    """Minutes of reading: words / 120, half a minute for each formula, figure and visible cell, to the nearest five."""
+    cells = [c.source for c in page.source.cells if c.cell_type == "markdown" and "instructor" not in tags(c)]
+    text, _, rest = "\n\n".join(cells).partition("\n## Exercises")
+    text += rest.partition("\n## In three lines")[2]
+    formulas = len(re.findall(r"\$\$.*?\$\$|^:::+\{math\}", text, re.S | re.M))
+    drawn = sum(bool(pictures(cell)) for cell in page.notebook.cells)
+    wanted = len(numbers.prose_only(text).split()) / WORDS_A_MINUTE + (formulas + drawn + len(shown(page))) / 2
+    if abs(page.course["minutes"]["read"] - wanted) > 2.5:
+        yield f"the front matter says {page.course['minutes']['read']} minutes of reading, the formula {wanted:.0f}"
+
+
+def plain_answers(page: Page) -> Iterator[str]:
+    """No line that a visible cell prints ends in True or False: a number beside its limit says more."""
+    for number, cell in enumerate(page.notebook.cells):
+        if "remove-cell" in tags(cell) or "instructor" in tags(cell):
+            continue
+        for line in re.findall(
+            r".*\b(?:True|False)$", "".join(o.get("text", "") for o in cell.get("outputs", [])), re.M
+        ):
+            yield f"cell {number} prints {line.strip()!r}: print the number beside its limit"
+
+
+def teacher(page: Page) -> Iterator[str]:
+    """One Markdown cell for teachers with a word on every section, and an exercise that only they see solved."""
+    found = [c for c in page.source.cells if "instructor" in tags(c)]
+    lesson = "\n".join(cell.source for cell in found if cell.cell_type == "markdown")
+    if missing := [heading for heading in sections(page)[: -len(TAIL)] if heading not in lesson]:
+        yield f"no instructor cell says how long the section {missing[0]!r} takes"
+    if not any(exercise.for_teachers for exercise in exercises.exercises(page)):
+        yield "no exercise has its solution in cells with the tag instructor"
 
 
 def objectives_met(page: Page) -> Iterator[str]:
@@ -165,10 +243,10 @@ def syntax(function: ast.FunctionDef) -> str:
 
 
 def exercise_blocks(page: Page) -> Iterator[str]:
-    """One to three exercises, labelled, classed and solved; code exercises have a gap to fill and a check."""
+    """Exercises, at least four in the mould, labelled, classed and solved; those in code have a gap and a check."""
     found = exercises.exercises(page)
-    if not 1 <= len(found) <= 3:
-        yield f"{len(found)} exercises, expected one to three"
+    if len(found) < (least := 1 if page.is_first_edition else 4):
+        yield f"{len(found)} exercises, expected at least {least}"
     for exercise in found:
         yield from (f"exercise {exercise.label}: {problem}" for problem in exercise.problems())
 
@@ -364,8 +442,10 @@ NOTEBOOK: tuple[Rule, ...] = (
     followed_by_prose,
     code_style,
 )
-CHAPTER: tuple[Rule, ...] = (headings, size, objectives_met, quiz, live_cell, key_cell, exercise_blocks)
+CHAPTER: tuple[Rule, ...] = (objectives_met, quiz, live_cell, key_cell, exercise_blocks)
+MOULD: tuple[Rule, ...] = (headings, opening, card, size, minutes, plain_answers, teacher)
 
 
 def rules_of(page: Page) -> tuple[Rule, ...]:
-    return (*EVERY, *(NOTEBOOK if page.is_notebook else ()), *(CHAPTER if page.is_chapter else ()))
+    own = (*CHAPTER, *(() if page.is_first_edition else MOULD)) if page.is_chapter else ()
+    return (*EVERY, *(NOTEBOOK if page.is_notebook else ()), *own)

@@ -5,7 +5,8 @@ classes; ``.. run-times::`` shows book/back/run-times.json. The site must build 
 of the package is imported.
 
 Equations, figures, theorems and exercises are counted from 1 on every page, so that no page moves the numbers of
-another; a reference to another page's names that page. The line under the title comes from the front matter.
+another; a reference to another page's names that page. Cells with the tag instructor are not for the site, nor for the
+notebooks that readers download from it.
 """
 
 from __future__ import annotations
@@ -172,10 +173,10 @@ class NamePage(SphinxPostTransform):
 
 
 def chapter_line(app: Sphinx, document: nodes.document) -> None:
-    """Under a chapter's title: how long it takes, whether it is optional, and which pages it builds on."""
+    """Under the title of a page of the first edition: minutes, track, and the pages it builds on."""
     page = Page(app.env.docname.removeprefix("book/"))
     course = json.loads(app.env.metadata[app.env.docname].get("course", "{}"))
-    if not page.is_chapter or not course:
+    if not page.is_first_edition or not course:
         return
     minutes = course["minutes"]
     times = f"{minutes['read']} min to read, {minutes['exercises']} for the exercises"
@@ -191,10 +192,29 @@ def chapter_line(app: Sphinx, document: nodes.document) -> None:
     next(document.findall(nodes.title)).parent.insert(1, line)
 
 
+def for_readers(text: str) -> str:
+    """The text of a notebook without the cells that are an instructor's."""
+    notebook = json.loads(text)
+    notebook["cells"] = [c for c in notebook["cells"] if "instructor" not in c["metadata"].get("tags", [])]
+    return json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
+
+
+def read_for_readers(app: Sphinx, name: str, source: list[str]) -> None:
+    if app.env.doc2path(name).endswith(".ipynb"):
+        source[0] = for_readers(source[0])
+
+
+def download_for_readers(app: Sphinx, error: Exception | None) -> None:
+    for path in Path(app.outdir, "_sources").rglob("*.ipynb"):
+        path.write_text(for_readers(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
 def setup(app: Sphinx) -> dict:
     app.add_directive("companion-module", CompanionModule)
     app.add_directive("run-times", RunTimes)
     app.add_post_transform(NamePage)
+    app.connect("source-read", read_for_readers)
+    app.connect("build-finished", download_for_readers)
     app.connect("env-get-updated", number_by_page, priority=900)  # after Sphinx has counted
     app.connect("doctree-read", chapter_line, priority=600)  # after the front matter was read
     return {"parallel_read_safe": True}
