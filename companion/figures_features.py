@@ -9,18 +9,17 @@ import numpy as np
 from companion.plotting import DASHED, PALETTE, WIDE, Axes, Figure, band, legend_below, note, plt, series, ticks
 
 
-def cosines(r: np.ndarray, exact: np.ndarray, curves: dict[int, list], errors: dict[int, np.ndarray]) -> Figure:
-    """A kernel against the distance r, a panel for each D: its estimates and a band of two predicted errors."""
-    fig, axes = plt.subplots(1, len(curves), figsize=WIDE, sharey=True)
-    for ax, (D, estimates) in zip(axes, curves.items(), strict=True):
-        band(ax, r, exact, 2 * errors[D], color=PALETTE["blue"], alpha=0.18, label="± 2 s.e., predicted")
-        for estimate in estimates:
-            ax.plot(r, estimate, color=PALETTE["blue"], linewidth=0.9)
-        ax.plot([], [], color=PALETTE["blue"], linewidth=0.9, label="estimates")
-        ax.plot(r, exact, color=PALETTE["ink"], label="kernel")
-        ax.set(title=f"$D = {D}$", xlabel="distance $r$")
-    legend_below(fig, ncols=3)
-    return fig
+def cosines(r: np.ndarray, exact: np.ndarray, estimates: list[np.ndarray], error: np.ndarray) -> Axes:
+    """A kernel against the distance r: estimates of it, and a band of two predicted standard errors."""
+    _, ax = plt.subplots()
+    band(ax, r, exact, 2 * error, color=PALETTE["blue"], alpha=0.18, label="± 2 s.e., predicted")
+    for estimate in estimates:
+        ax.plot(r, estimate, color=PALETTE["blue"], linewidth=0.9)
+    ax.plot([], [], color=PALETTE["blue"], linewidth=0.9, label="estimates")
+    ax.plot(r, exact, color=PALETTE["ink"], label="kernel")
+    ax.set(xlabel="distance $r$", ylabel="similarity", ylim=(-0.5, 1.15))
+    ax.legend(loc="upper right")
+    return ax
 
 
 def two_maps(r: np.ndarray, predicted: np.ndarray, at: np.ndarray, measured: np.ndarray) -> Axes:
