@@ -26,28 +26,40 @@ def _level(ax: Axes, height: float, text: str, **look: Any) -> None:
 
 
 def three_views(X: np.ndarray, labels: np.ndarray, K: np.ndarray, Phi: np.ndarray) -> Figure:
-    """Points, their Gram matrix K, and the first two of the coordinates Phi that were recovered from K."""
-    fig, (left, middle, right) = plt.subplots(1, 3, figsize=WIDE)
-    for ax, points in ((left, X), (right, Phi)):
-        for chosen, look in _classes(labels):
-            ax.scatter(points[chosen, 0], points[chosen, 1], s=11, linewidths=0, **look)
-        ax.set_aspect("equal", adjustable="datalim")
-    left.set(title="points", xlabel="$x_1$", ylabel="$x_2$")
-    plotting.matrix(middle, K, "Gram matrix")
-    right.axvline((Phi[labels < 0, 0].max() + Phi[labels > 0, 0].min()) / 2, **DASHED)
-    right.set(title="points from the matrix", xlabel=r"$\phi_1$", ylabel=r"$\phi_2$")
-    fig.set_layout_engine("constrained", wspace=0.08)
+    """Points and their Gram matrix K above; below, the first two of the coordinates Phi that were found from K alone.
+
+    No entry of K is larger than 1 in size. A dashed vertical line stands where one separates the classes below.
+    """
+    fig, axes = plt.subplot_mosaic("PT;FF", figsize=(WIDE[0], 6.2), height_ratios=[1, 1.35])
+    points, table, found = axes["P"], axes["T"], axes["F"]
+    names = ("inner ring", "outer ring")
+    for ax, places in ((points, X), (found, Phi)):
+        for (chosen, look), name in zip(_classes(labels), names, strict=True):
+            ax.scatter(places[chosen, 0], places[chosen, 1], s=14, linewidths=0, label=name, **look)
+        ax.set_aspect("equal")
+    points.set(title="points", xlabel="$x_1$", ylabel="$x_2$")
+    plotting.matrix(table, K, "their similarities", limit=1.0)
+    middles = [np.mean(np.flatnonzero(chosen)) for chosen, _ in _classes(labels)]
+    table.set_yticks(middles, names, rotation=90, va="center")
+    table.set_aspect("equal")
+    inner, outer = Phi[labels < 0, 0], Phi[labels > 0, 0]
+    if inner.max() < outer.min():
+        found.axvline((inner.max() + outer.min()) / 2, **DASHED)
+    found.set(title="found from the similarities alone", xlabel=r"$\phi_1$", ylabel=r"$\phi_2$")
+    found.set(xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), xticks=[-1, 0, 1], yticks=[-1, 0, 1])
+    found.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), markerscale=1.6)
     return fig
 
 
 def fits(X: np.ndarray, y: np.ndarray, grid: np.ndarray, truth: np.ndarray, curves: dict[str, np.ndarray]) -> Figure:
-    """Data in one dimension and curves fitted to them, a panel each; truth and curves are evaluated on the grid."""
-    fig, axes = plt.subplots(1, len(curves), figsize=WIDE, sharey=True)
-    for ax, (title, curve) in zip(np.atleast_1d(axes), curves.items(), strict=True):
-        ax.plot(X[:, 0], y, ".", color=PALETTE["muted"], markersize=3.5, label="data")
+    """Data in one dimension and curves fitted to them, one below the other; truth and curves stand on the grid."""
+    fig, axes = plt.subplots(len(curves), 1, figsize=(WIDE[0], 1.9 * len(curves)), sharex=True, squeeze=False)
+    for ax, (title, curve) in zip(axes[:, 0], curves.items(), strict=True):
+        ax.plot(X[:, 0], y, ".", color=PALETTE["muted"], markersize=4, label="data")
         ax.plot(grid[:, 0], truth, label="truth", **DASHED)
         ax.plot(grid[:, 0], curve, color=PALETTE["blue"], label="fit")
-        ax.set(title=title, xlabel="$x$", ylim=(y.min() - 0.3, y.max() + 0.3))
+        ax.set(title=title, ylim=(y.min() - 0.3, y.max() + 0.3))
+    axes[-1, 0].set_xlabel("$x$")
     plotting.legend_below(fig, ncols=3)
     return fig
 
