@@ -212,13 +212,14 @@ class Fold(SphinxPostTransform):
             if title is None:  # a proof, whose first word is its title
                 first = next(node.findall(nodes.Text))
                 first.parent.replace(first, nodes.Text(first.removeprefix("Proof. ")))
+                node["ids"] = []  # the same on every proof
                 folded = fold("", summary("", "Proof"), node.deepcopy())
             else:
                 node.remove(title)
                 for link in list(title.findall(nodes.reference)):
                     link.replace_self(link.children)  # a click on the line shall open it
                 folded = fold("", summary("", "", *title.children), *node.children, **node.attributes)
-            node.replace_self(folded)
+            node.parent.replace(node, folded)
 
 
 def in_tags(tag: str, name: str) -> tuple:

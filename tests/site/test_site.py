@@ -85,6 +85,24 @@ def test_what_a_phone_cuts_is_seen(visit):
         style.evaluate("style => style.remove()")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_shadow_lies_where_code_goes_on(visit, scheme):
+    """On the right at first, on the left when it has been scrolled to its end, nowhere on code that fits."""
+    tab = visit(next(name for name in NOTEBOOKS if Page(name).is_chapter), width=390, scheme=scheme)
+    hidden = tab.locator(".cell_input pre").evaluate_all("all => all.map(box => box.scrollWidth - box.clientWidth)")
+    fits, long = (tab.locator(".cell_input pre").nth(hidden.index(width)) for width in (0, max(hidden)))
+
+    def shadows(box):
+        """Whether the left and the right edge, above the text, differ from the middle."""
+        image = Image.open(io.BytesIO(box.screenshot())).convert("L")
+        left, middle, right = (image.getpixel((x, 4)) for x in (4, image.width // 2, image.width - 4))
+        return abs(left - middle) > 25, abs(right - middle) > 25
+
+    assert shadows(fits) == (False, False) and shadows(long) == (False, True)
+    long.evaluate("box => { box.scrollLeft = box.scrollWidth }")
+    assert shadows(long) == (True, False)
+
+
 def test_dark_figures_lie_on_the_dark_page(visit):
     """The filter of dark mode turns a figure's paper into exactly the page's background."""
     page = next(name for name in NOTEBOOKS if "image/png" in Page(name).ipynb.read_text(encoding="utf-8"))
