@@ -1,4 +1,4 @@
-"""A Sphinx extension: the back matter, numbers that belong to their page, and the line under a chapter's title.
+"""A Sphinx extension: the back matter, numbers that belong to their page, the line under a chapter's title, and folds.
 
 ``.. companion-module:: kernels`` shows the docstring of a module, a file or a folder, and its public functions and
 classes; ``.. run-times::`` shows book/back/run-times.json. The site must build where torch is not installed, so nothing
@@ -6,7 +6,8 @@ of the package is imported.
 
 Equations, figures, theorems and exercises are counted from 1 on every page, so that no page moves the numbers of
 another; a reference to another page's names that page. Cells with the tag instructor are not for the site, nor for the
-notebooks that readers download from it.
+notebooks that readers download from it. What has the class ``dropdown`` becomes ``<details>``: folded without a script,
+open to the browser's search and to a printer.
 """
 
 from __future__ import annotations
@@ -209,12 +210,57 @@ def download_for_readers(app: Sphinx, error: Exception | None) -> None:
         path.write_text(for_readers(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
+class fold(nodes.Element):
+    """``<details>``: a summary, and what it folds."""
+
+
+class summary(nodes.TextElement):
+    """The line of a fold that is always seen."""
+
+
+class Fold(SphinxPostTransform):
+    """A solution, a note or a proof of the class ``dropdown`` is folded under its title."""
+
+    default_priority = 900  # when the numbers in titles are known
+
+    def run(self, **_) -> None:
+        for node in list(self.document.findall(is_dropdown)):
+            node["classes"].remove("dropdown")
+            title = next((child for child in node.children if isinstance(child, nodes.title)), None)
+            if title is None:  # a proof, whose first word is its title
+                first = next(node.findall(nodes.Text))
+                first.parent.replace(first, nodes.Text(first.removeprefix("Proof. ")))
+                node["ids"] = []  # the same on every proof
+                folded = fold("", summary("", "Proof"), node.deepcopy())
+            else:
+                node.remove(title)
+                for link in list(title.findall(nodes.reference)):
+                    link.replace_self(link.children)  # a click on the line shall open it
+                folded = fold("", summary("", "", *title.children), *node.children, **node.attributes)
+            node.parent.replace(node, folded)
+
+
+def in_tags(tag: str, name: str) -> tuple:
+    """The visitors of a node that is one element of HTML."""
+    return (
+        lambda self, node: self.body.append(self.starttag(node, tag, CLASS=name)),
+        lambda self, node: self.body.append(f"</{tag}>\n"),
+    )
+
+
+def is_dropdown(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Element) and "dropdown" in node.get("classes", [])
+
+
 def setup(app: Sphinx) -> dict:
     app.add_directive("companion-module", CompanionModule)
     app.add_directive("run-times", RunTimes)
     app.add_post_transform(NamePage)
     app.connect("source-read", read_for_readers)
     app.connect("build-finished", download_for_readers)
+    app.add_post_transform(Fold)
+    app.add_node(fold, html=in_tags("details", "fold"))
+    app.add_node(summary, html=in_tags("summary", ""))
     app.connect("env-get-updated", number_by_page, priority=900)  # after Sphinx has counted
     app.connect("doctree-read", chapter_line, priority=600)  # after the front matter was read
     return {"parallel_read_safe": True}

@@ -7,6 +7,7 @@
   const repairRoles = () => {
     for (const button of document.querySelectorAll(".search-button-field, .theme-switch-button")) button.removeAttribute("aria-label");
     for (const list of document.querySelectorAll(".citation-list")) list.removeAttribute("role");
+    for (const summary of document.querySelectorAll("summary[aria-label]")) summary.removeAttribute("aria-label");
   };
 
   // What scrolls sideways must be reachable by keyboard, and only then be a tab stop.
@@ -42,6 +43,31 @@
     }
   };
 
+  // MathJax breaks a displayed formula for the width that it finds: for another width it must do so again.
+  let width = innerWidth;
+  const breakFormulas = () => {
+    const maths = window.MathJax?.startup?.document;
+    if (!maths || width === innerWidth) return;
+    width = innerWidth;
+    for (const item of maths.math) {
+      if (!item.display) continue; // in a line the browser breaks
+      const { em, ex, containerWidth, scale } = maths.outputJax.getMetricsFor(item.typesetRoot.parentNode, true);
+      item.setMetrics(em, ex, containerWidth, scale);
+      item.rerender(maths);
+    }
+  };
+
+  // Browsers that do not know ::details-content print what is folded only where it stands open.
+  const folded = new Set();
+  addEventListener("beforeprint", () => {
+    for (const fold of document.querySelectorAll("details:not([open])")) folded.add(fold);
+    for (const fold of folded) fold.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const fold of folded) fold.open = false;
+    folded.clear();
+  });
+
   document.addEventListener("DOMContentLoaded", () => {
     repairRoles();
     joinPunctuation();
@@ -53,7 +79,7 @@
     let timer;
     window.addEventListener("resize", () => {
       clearTimeout(timer);
-      timer = setTimeout(reachScrollers, 150);
+      timer = setTimeout(() => { breakFormulas(); reachScrollers(); }, 150);
     });
   });
 })();

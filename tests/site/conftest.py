@@ -14,8 +14,10 @@ import pytest
 from tools.build import build_book
 
 TYPESET = """async () => {
-  const late = new Promise((_, fail) => setTimeout(() => fail(new Error("formulas not typeset in 30 s")), 30_000));
-  if (document.querySelector(".math")) await Promise.race([MathJax.startup.promise, late]);
+  if (document.querySelector(".math")) {
+    const late = new Promise((_, fail) => setTimeout(() => fail(new Error("formulas not typeset in 30 s")), 30_000));
+    await Promise.race([MathJax.startup.promise, late]);
+  }
   await document.fonts.ready;
 }"""
 

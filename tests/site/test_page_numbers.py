@@ -1,4 +1,4 @@
-"""What tools.sphinx_course puts on a page: numbers that no other page moves, and the line under a chapter's title."""
+"""What tools.sphinx_course puts on a page: numbers that no other page moves, the line under the title, and folds."""
 
 import json
 import re
@@ -33,6 +33,16 @@ PAGE = """:course: {course}
    :label: ex-{name}
 
    Why?
+
+.. solution:: ex-{name}
+   :class: dropdown
+
+   Because of that.
+
+.. prf:proof::
+   :class: dropdown
+
+   Read it twice.
 
 By :eq:`eq-{name}`, :numref:`fig-{name}` and :prf:ref:`thm-{name}`.
 
@@ -86,6 +96,15 @@ def test_a_new_page_moves_no_number_of_another(page, tmp_path):
         return html.split('<div class="body"')[1].split('<div class="sphinxsidebar"')[0]
 
     assert article(built(tmp_path / "three", "new", "first", "last")) == article(page)
+
+
+def test_what_has_the_class_dropdown_is_a_fold_under_its_title(page):
+    found = re.findall(r"<details class=\"(.*?)\"[^>]*>\s*<summary>(.*?)</summary>(.*?)</details>", page, re.S)
+    assert [tuple(map(text, fold)) for fold in found] == [
+        ("solution fold", "Solution to Exercise 1", "Because of that."),
+        ("fold", "Proof", "Read it twice."),
+    ]
+    assert "dropdown" not in page and "<a" not in found[0][1]
 
 
 def test_the_line_under_the_title_says_minutes_track_and_what_it_requires(page):

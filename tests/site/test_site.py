@@ -15,10 +15,11 @@ from tools.pages import ROOT, Page, repository, toc
 
 HERE = Path(__file__).parent
 CHECKS = (HERE / "checks.js").read_text(encoding="utf-8")
+CUT = (HERE / "cut.js").read_text(encoding="utf-8")
 AXE = (HERE / "axe.min.js").read_text(encoding="utf-8")
 PAGES = toc()
 NOTEBOOKS = [name for name in PAGES if Page(name).is_notebook]
-
+FIRST_EDITION = ROOT / "book" / "first-edition.txt"
 
 STATES = [(390, "dark", "page"), (1280, "light", "page"), (1280, "dark", "frame"), (390, "light", "frame")]
 RESIZED = """() => { window.resized = new Promise((done) => {
@@ -27,22 +28,79 @@ RESIZED = """() => { window.resized = new Promise((done) => {
 }); }"""  # after the timers of the theme (300 ms) and of course.js (150 ms), which begin with the same event
 
 
+def resize(tab, width):
+    tab.evaluate(RESIZED)
+    tab.set_viewport_size({"width": width, "height": 900})
+    tab.evaluate("resized")
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_page(visit, page):
-    """One visit, four states of the tab: a phone first, since MathJax breaks formulas for the width it finds when it
-    typesets; then wide, as when the phone is turned: lines that fit 390 px fit everywhere. Colours in the article
-    depend on the scheme, or on the width, but not on both at once, so that each of its two audits sees one of both."""
+    """One visit, four states of the tab: a phone, then wide, as when the phone is turned, and back. Colours in the
+    article depend on the scheme, or on the width, but not on both at once, so that each of its two audits sees one of
+    both."""
     tab, problems = visit(page, *STATES[0][:2]), []
     tab.evaluate(AXE)
     for width, scheme, audit in STATES:
         if width != tab.viewport_size["width"]:
-            tab.evaluate(RESIZED)
-            tab.set_viewport_size({"width": width, "height": 900})
-            tab.evaluate("resized")
+            resize(tab, width)
         tab.emulate_media(color_scheme=scheme)
         tab.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
-        problems += [f"{page}, {width} px, {scheme}: {problem}" for problem in tab.evaluate(CHECKS, audit)]
+        found = tab.evaluate(CHECKS, audit) + tab.evaluate(CUT, is_narrow(page))
+        problems += [f"{page}, {width} px, {scheme}: {problem}" for problem in found]
     assert problems + visit.faults == []
+
+
+def is_narrow(page):
+    """Whether code and outputs of this page must fit a phone: in a chapter that is not in its first edition."""
+    first = FIRST_EDITION.read_text(encoding="utf-8").split() if FIRST_EDITION.exists() else PAGES
+    return Page(page).is_chapter and page not in first
+
+
+DISPLAYED = "mjx-container[display]"
+FAULTS = {  # what a style sheet may do wrong, and what the measure says to it
+    ".cell_input pre { background: none !important; }": "scrolls without a sign: pre",
+    ".cell_input pre { overflow: hidden !important; }": "hides",
+    f"{DISPLAYED} {{ width: 6rem; overflow: hidden !important; }}": "hides",
+    f"{DISPLAYED} mjx-math {{ padding-right: 600px; }}": None,
+    f"{DISPLAYED} {{ overflow: visible !important; width: 500px; }}": "runs out of the column",
+    "mjx-container:not([display]) mjx-mi { padding-right: 400px; }": "runs out of the column",
+    "figure img { width: 420px !important; max-width: none !important; }": "runs out of the column",
+}
+
+
+def test_what_a_phone_cuts_is_seen(visit):
+    """The measure of test_page refuses each of these faults, and no formula that scrolls under a shadow."""
+    tab = visit(next(name for name in NOTEBOOKS if Page(name).is_chapter))
+    resize(tab, 390)
+    assert not any(
+        tab.evaluate(f"[...document.querySelectorAll('{DISPLAYED}')].map(x => x.scrollWidth > x.clientWidth)")
+    )
+    assert tab.evaluate(CUT, False) == []
+    assert any("characters do not fit: pre" in problem for problem in tab.evaluate(CUT, True))
+    for fault, complaint in FAULTS.items():
+        style = tab.add_style_tag(content=fault)
+        problems = tab.evaluate(CUT, False)
+        assert any(problem.startswith(complaint) for problem in problems) if complaint else not problems, fault
+        style.evaluate("style => style.remove()")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_shadow_lies_where_code_goes_on(visit, scheme):
+    """On the right at first, on the left when it has been scrolled to its end, nowhere on code that fits."""
+    tab = visit(next(name for name in NOTEBOOKS if Page(name).is_chapter), width=390, scheme=scheme)
+    hidden = tab.locator(".cell_input pre").evaluate_all("all => all.map(box => box.scrollWidth - box.clientWidth)")
+    fits, long = (tab.locator(".cell_input pre").nth(hidden.index(width)) for width in (0, max(hidden)))
+
+    def shadows(box):
+        """Whether the left and the right edge, above the text, differ from the middle."""
+        image = Image.open(io.BytesIO(box.screenshot())).convert("L")
+        left, middle, right = (image.getpixel((x, 4)) for x in (4, image.width // 2, image.width - 4))
+        return abs(left - middle) > 25, abs(right - middle) > 25
+
+    assert shadows(fits) == (False, False) and shadows(long) == (False, True)
+    long.evaluate("box => { box.scrollLeft = box.scrollWidth }")
+    assert shadows(long) == (True, False)
 
 
 def test_dark_figures_lie_on_the_dark_page(visit):
@@ -151,17 +209,48 @@ def test_theme_button(visit):
 
 
 def test_solutions_and_answers_open_by_keyboard(visit, pages):
-    tab = visit(next(name for name in NOTEBOOKS if any("solution" in name for name in pages[f"book/{name}.html"].ids)))
-    content = tab.locator(".solution.dropdown > section").first
-    assert not content.is_visible()
-    tab.locator(".solution.dropdown button.toggle-button").first.focus()
-    tab.keyboard.press("Enter")
-    content.wait_for(state="visible")
-    answer = tab.locator("details.answer").first
-    answer.locator("summary").focus()
-    tab.keyboard.press("Enter")
-    assert answer.get_attribute("open") is not None
+    tab = visit(with_solution(pages))
+    for fold in (tab.locator("details.solution").first, tab.locator("details.answer").first):
+        content = fold.locator("summary ~ *").first
+        assert not content.is_visible()
+        fold.locator("summary").focus()
+        tab.keyboard.press("Enter")
+        content.wait_for(state="visible")
+        tab.keyboard.press("Space")
+        content.wait_for(state="hidden")
     assert visit.faults == []
+
+
+def with_solution(pages):
+    return next(name for name in NOTEBOOKS if any("solution" in name for name in pages[f"book/{name}.html"].ids))
+
+
+SEEN = "[...document.querySelectorAll('details > summary + *')].map(node => node.checkVisibility())"
+
+
+def test_what_is_folded_prints(visit, pages):
+    """By the style sheet alone; where a browser does not know how, a script opens the folds and closes them again."""
+    tab = visit(with_solution(pages))
+    tab.locator("details").first.evaluate("fold => { fold.open = true }")
+    on_screen = tab.evaluate(SEEN)
+    assert on_screen == [True] + [False] * (len(on_screen) - 1) and len(on_screen) > 3
+    tab.emulate_media(media="print")
+    assert all(tab.evaluate(SEEN))
+    tab.emulate_media(media="screen")
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert all(tab.evaluate(SEEN))
+    tab.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert tab.evaluate(SEEN) == on_screen
+
+
+def test_a_search_in_the_page_opens_a_fold(visit, site, pages):
+    page = with_solution(pages)
+    answer = (
+        visit(page).locator("details.answer p").first.evaluate("p => p.firstChild.data.trim().split(' ').slice(-4)")
+    )
+    tab = visit(f"{site}book/{page}.html#:~:text={'%20'.join(answer)}")
+    tab.wait_for_selector("details.answer[open]")
+    assert tab.locator("details[open]").count() == 1
 
 
 def test_opens_from_a_file(visit, html):
