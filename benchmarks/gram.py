@@ -7,7 +7,7 @@ import sys
 
 import timing
 
-timing.one_thread()
+timing.one_thread(keep_memory=True)
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
@@ -33,18 +33,18 @@ def cdist_torch(X: torch.Tensor) -> torch.Tensor:
 
 
 def limit(X: np.ndarray) -> dict:
-    """The physical limit: the product of one triangle, an exponential per pair, and touching fresh memory once.
+    """The physical limit: the product of one triangle, an exponential per pair, and writing a matrix once.
 
-    The product and the exponential overwrite memory that is already there, the third line is what a new matrix costs.
+    All overwrite memory that is already there. What a new matrix costs beyond that, the system decides.
     """
     out = X @ X[::-1].T
     exponent = np.minimum(-out * out / DIM, 0)
     rows = X[: N // 2]
-    half, values = np.empty((N // 2, N), X.dtype), exponent[: N // 2]
+    half, values, matrix = np.empty((N // 2, N), X.dtype), exponent[: N // 2], np.zeros((N, N), X.dtype)
     return {
         "product of one triangle": lambda: np.matmul(rows, X.T, out=half),
         "exponential of one triangle": lambda: np.exp(values, out=half),
-        "fresh memory": lambda: np.empty((N, N), X.dtype).fill(1),
+        "writing once": lambda: matrix.fill(1),
     }
 
 

@@ -1,11 +1,14 @@
-"""Side-by-side timings: everything in one process on the same arrays, interleaved A B A B, in process time.
+"""Side-by-side timings: everything in one process on the same arrays, in process time.
 
-Ratios are medians of paired ratios: each round times every competitor once, so that a slow round is slow for all.
+Ratios are medians of paired ratios: each round times every competitor once, so that a slow round is slow for all. The
+order is shuffled in each round, so that nobody always runs after the same other one.
 """
 
 import json
 import os
 import platform
+import random
+import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -14,18 +17,27 @@ from pathlib import Path
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def one_thread() -> None:
-    """Ask for one BLAS thread; to be called before numpy and torch are imported."""
+def one_thread(keep_memory: bool = False) -> None:
+    """Ask for one BLAS thread; to be called before numpy and torch are imported.
+
+    With ``keep_memory`` the process keeps what it frees (glibc), so that no competitor pays for fresh pages, whose price
+    changes from minute to minute. As malloc reads its variables at the start, the program is started once more.
+    """
     os.environ |= dict.fromkeys(THREADS, "1")
+    if keep_memory and "MALLOC_MMAP_MAX_" not in os.environ:
+        os.environ |= {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
+        os.execv(sys.executable, [sys.executable, *sys.argv])
 
 
 def interleaved(competitors: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
     """Process seconds of each competitor in each round, after one round to warm up."""
     seconds: dict[str, list[float]] = {name: [] for name in competitors}
+    shuffle, order = random.Random(0).shuffle, list(competitors)
     for i in range(rounds + 1):
-        for name, call in competitors.items():
+        shuffle(order)
+        for name in order:
             start = time.process_time()
-            call()
+            competitors[name]()
             if i:
                 seconds[name].append(time.process_time() - start)
         print(f"\r{' | '.join(competitors)}: round {i} of {rounds}", end="\n" if i == rounds else "", flush=True)

@@ -177,22 +177,59 @@ def one_picture(K: np.ndarray, Phi: np.ndarray) -> Figure:
     return fig
 
 
-def paired_ratios(groups: dict[str, dict[str, dict]]) -> Axes:
-    """Times of the competitors over ours: medians of paired ratios with their quartiles, on a logarithmic axis.
+PEERS = {"libsvm": "scikit-learn", "RBFSampler": "scikit-learn", "QP": "cvxopt"}
+"""Competitors of the benchmarks that are parts of a package, and the package."""
 
-    ``groups`` maps a task to competitors, and each to what the benchmarks record; the row of "companion" is left out.
+Recorded = Mapping[str, Mapping[str, Any]]
+
+
+def paired_ratios(parts: Mapping[str, Mapping[str, Recorded]]) -> Axes:
+    """What competitors cost over what the package costs, on a logarithmic axis: paired medians with their quartiles.
+
+    ``parts`` maps a part of the course to its tasks, and a task to what was recorded of its competitors. The row
+    "limit" is the physical limit. Where a competitor costs less than the package, its mark has a ring.
     """
-    rows: dict[str, dict] = {}
-    for task, table in groups.items():
-        rows |= {f"{task}: {name}": row for name, row in table.items() if name != "companion"}
-    _, ax = plt.subplots(figsize=(SINGLE[0], 1.0 + 0.2 * len(rows)))
-    for y, row in enumerate(rows.values()):
-        colour = PALETTE["rust" if row["times_ours"] < 1 else "blue"]
-        ax.plot(row["quartiles"], [y, y], color=colour)
-        ax.plot(row["times_ours"], y, "o", color=colour)
-    ax.axvline(1.0, **DASHED)
-    ax.set(xscale="log", xlabel="time over ours, 1 is as fast")
-    ax.set_yticks(range(len(rows)), rows)
-    ticks(ax, x=(0.2, 0.5, 1, 2, 5, 10, 50))
-    ax.invert_yaxis()
+    lines = [line for part, tasks in parts.items() for line in ((part, {}), *tasks.items())]
+    _, ax = plt.subplots(figsize=(SINGLE[0], 1.05 + 0.2 * len(lines)))
+    packages = dict.fromkeys(_package(name) for _, rows in lines for name in rows if name != "limit")
+    looks = {look["label"]: look for _, look in series(packages, marker="os^Dv")}
+    for y, (_, rows) in enumerate(lines):
+        for name, row in rows.items():
+            at = row["times_ours"]
+            if name == "limit":
+                ax.plot(at, y, "|", color=PALETTE["ink"], markersize=11, mew=2, label="limit")
+                continue
+            look = looks[_package(name)]
+            ax.plot(row.get("quartiles", [at, at]), [y, y], color=look["color"], linewidth=1.2)
+            if at < 1:
+                ax.plot(at, y, "o", color=PALETTE["rust"], mfc="none", markersize=12, mew=1.2, label="loss")
+            ax.plot(at, y, linestyle="", markersize=6, **look)
+    _finish_ratios(ax, [label for label, _ in lines], parts)
     return ax
+
+
+def _package(competitor: str) -> str:
+    """The package of a competitor: its name stands before the comma, as in "torch, by hand"."""
+    name = competitor.partition(",")[0]
+    return PEERS.get(name, name)
+
+
+def _finish_ratios(ax: Axes, labels: Sequence[str], parts: Iterable[str]) -> None:
+    """The line of the package, both sides of it, the names of the tasks and one legend below."""
+    ax.set(xscale="log", xlabel="theirs over ours", ylim=(len(labels) - 0.5, -0.6))
+    low, high = ax.get_xlim()
+    ax.axvline(1.0, color=PALETTE["ink"], linewidth=1.2)
+    ax.axvspan(low, 1.0, color=PALETTE["rust"], alpha=0.06, linewidth=0)
+    note(ax, "package loses", (1.0, 0), (-5, 0), ha="right", va="center", color=PALETTE["rust"])
+    note(ax, "package wins", (1.0, 0), (5, 0), ha="left", va="center", color=PALETTE["blue"])
+    ticks(ax, x=[x for x in (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000) if low < x < high])
+    ax.set(xlim=(low, high), yticks=range(len(labels)), yticklabels=labels)
+    for label in ax.get_yticklabels():
+        if label.get_text() in parts:
+            label.set(fontweight="bold", color=PALETTE["ink"])
+    ax.grid(False, axis="y")
+    entries = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    order = [label for label in entries if label not in ("limit", "loss")]
+    order += [label for label in ("limit", "loss") if label in entries]
+    look = {"ncols": len(entries), "columnspacing": 1.0, "handlelength": 0.9, "handletextpad": 0.45}
+    ax.figure.legend([entries[label] for label in order], order, loc="outside lower center", **look)

@@ -124,12 +124,12 @@ class Page:
 
     @cached_property
     def outputs_text(self) -> str:
-        """All that the stored cells print; not the size of a figure, nor a source that `show` displays."""
+        """All that the stored cells print, tables included; not the size of a figure, nor a source from `show`."""
         outputs = [o for cell in self.notebook.cells for o in cell.get("outputs", [])] if self.is_notebook else []
         texts = [o.get("text", "") for o in outputs]
         shown = [o["data"] for o in outputs if "data" in o]
-        texts += [d.get("text/plain", "") for d in shown if not {"image/png", "text/markdown"} & set(d)]
-        return "\n".join(texts)
+        set_texts = [d.get("text/markdown", d.get("text/plain", "")) for d in shown if "image/png" not in d]
+        return "\n".join([*texts, *(text for text in set_texts if not text.startswith("```"))])
 
 
 def tags(cell) -> list[str]:
