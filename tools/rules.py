@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
+
 from tools import api, exercises, numbers
 from tools.pages import Page, figure, pictures, repository, tags, toc
 
