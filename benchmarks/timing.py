@@ -20,7 +20,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 def one_thread(keep_memory: bool = False) -> None:
     """Ask for one BLAS thread; to be called before numpy and torch are imported.
 
-    With ``keep_memory`` the process keeps what it frees (glibc), so that no competitor pays for fresh pages, whose price
+    With ``keep_memory`` the process keeps what it frees (glibc), so that nobody pays for fresh pages, whose price
     changes from minute to minute. As malloc reads its variables at the start, the program is started once more.
     """
     os.environ |= dict.fromkeys(THREADS, "1")
