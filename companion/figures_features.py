@@ -22,20 +22,6 @@ def cosines(r: np.ndarray, exact: np.ndarray, estimates: list[np.ndarray], error
     return ax
 
 
-def two_maps(r: np.ndarray, predicted: np.ndarray, at: np.ndarray, measured: np.ndarray) -> Axes:
-    """√D times the standard errors of the two Fourier maps, predicted at the distances r and measured at others.
-
-    ``predicted`` and ``measured`` have two rows: pairs, offset.
-    """
-    _, ax = plt.subplots(figsize=WIDE)
-    for i, (name, colour, marker) in enumerate((("pairs", "blue", "o"), ("offset", "rust", "^"))):
-        ax.plot(r, predicted[i], color=PALETTE[colour], label=f"{name}, predicted")
-        ax.plot(at, measured[i], marker, color=PALETTE[colour], label=f"{name}, measured")
-    ax.set(xlabel=r"distance $r / \ell$", ylabel=r"s.e. $\times \sqrt{D}$", ylim=(0, 1.1))
-    ax.legend(loc="lower right")
-    return ax
-
-
 def enough(D: np.ndarray, typical: np.ndarray, worst: np.ndarray, predicted: np.ndarray, bounds: dict) -> Axes:
     """Typical and largest error over all pairs of points against D, beside what is predicted and what is guaranteed.
 

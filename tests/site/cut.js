@@ -1,5 +1,5 @@
 // Run in the page by test_site.py: what is cut off at its right edge without a sign, as a list of sentences. What is
-// wider than its box must scroll and show that it does; where `narrow`, code and outputs must fit. Folds are opened.
+// wider than its box must scroll and show that it does; where `narrow`, outputs must fit. Folds are opened.
 (narrow) => {
   const problems = [];
   const article = document.querySelector("article");
@@ -34,7 +34,7 @@
     if (!scroller && right > edge + 1) problems.push(`runs out of the column by ${Math.round(right - edge)} px: ${name(node)}`);
     if (node.matches("mjx-container:not([display])") && !node.closest("table") && scroller && wider(scroller))
       problems.push(`a formula in a line is wider than the column: ${name(node)}`);
-    if (narrow && node.matches("pre") && wider(node)) {
+    if (narrow && node.matches(".cell_output pre") && wider(node)) {
       const longest = Math.max(...node.textContent.split("\n").map((line) => line.length));
       problems.push(`${longest} characters do not fit: ${name(node)}`);
     }
