@@ -71,6 +71,12 @@ class Page:
         """Chapters lie in a part's folder; the start pages and the back matter follow fewer rules."""
         return "/" in self.name and not self.name.startswith("back/")
 
+    @property
+    def is_first_edition(self) -> bool:
+        """Pages that were written before the mould of the second edition; their list may only shrink."""
+        older = self.root / "book" / "first-edition.txt"
+        return older.exists() and self.name in older.read_text(encoding="utf-8").split()
+
     @cached_property
     def text(self) -> str:
         return self.md.read_text(encoding="utf-8")
