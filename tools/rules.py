@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from statistics import median
 
-from tools import api, exercises, numbers
+from tools import api, exercises, live, numbers
 from tools.pages import Page, figure, pictures, repository, tags, toc
 
 HEADINGS = (
@@ -126,10 +126,12 @@ def cell_tags(page: Page) -> Iterator[str]:
 
 
 def live_cell(page: Page) -> Iterator[str]:
-    """One live cell a page, with values to try."""
-    live = [cell for cell in page.code_cells if "live" in tags(cell)]
-    if len(live) != 1 or not exercises.tries(live[0]):
-        yield f"{len(live)} live cells, expected one with a comment `# try: a, b, c` on its parameter"
+    """One live cell a page, with values to try; in the mould it draws, and what it draws is stored (`tools.live`)."""
+    cells = [cell for cell in page.code_cells if "live" in tags(cell)]
+    if len(cells) != 1 or not exercises.tries(cells[0]):
+        yield f"{len(cells)} live cells, expected one with a comment `# try: a, b, c` on its parameter"
+        return
+    yield from live.problems(page)
 
 
 def key_cell(page: Page) -> Iterator[str]:
@@ -186,7 +188,7 @@ def labels(page: Page) -> Iterator[str]:
 
 
 def figure_metadata(page: Page) -> Iterator[str]:
-    """A cell that draws shows one figure, with a name, a caption and a one-sentence alt text."""
+    """A cell that draws shows one figure, with a name, a caption and a one-sentence alt text; the mould: crisp."""
     for number, cell in enumerate(page.notebook.cells):
         if not (count := len(pictures(cell))):
             continue
@@ -197,6 +199,9 @@ def figure_metadata(page: Page) -> Iterator[str]:
         alt = figure(cell).get("alt", "")
         if not (20 <= len(alt) <= 300 and alt.endswith(".") and not re.search(r"[.!?]\s+[A-Z]", alt)):
             yield f"cell {number} draws a figure whose alt text is not one sentence: {alt!r}"
+        shown = [output.metadata for output in cell.outputs if "image/png" in output.get("data", {})]
+        if page.is_chapter and not page.is_first_edition and not all("image/png" in about for about in shown):
+            yield f"cell {number} draws a figure that is not crisp: `plotting.use_style(crisp=True)`"
 
 
 def followed_by_prose(page: Page) -> Iterator[str]:
