@@ -102,6 +102,13 @@ def exercises(page: Page) -> list[Exercise]:
     return found
 
 
+def parameter(cell) -> tuple[str, str]:
+    """The name of a live cell's parameter and the value that it has, as source text."""
+    match = TRY.search(cell.source)
+    name, value = re.split(r"\s*(?::[^=]*)?=\s*", match["assignment"] + match["value"].strip(), maxsplit=1)
+    return name.strip(), repr(ast.literal_eval(value))
+
+
 def tries(cell) -> list[str]:
     """The values a live cell offers, as source text."""
     match = TRY.search(cell.source)

@@ -10,26 +10,24 @@ from __future__ import annotations
 
 import argparse
 import base64
-import io
 import json
 import os
 import sys
 import time
+from queue import Empty
+from typing import NamedTuple
 
 import nbformat
-import numpy as np
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
-from PIL import Image
 
-from tools import noise
+from tools import live, noise, trial
 from tools.pages import ROOT, RUN_TIMES, Page, figure, notebook_pages, pictures, toc
+from tools.pixels import changed, compact
 
 TIMEOUT = 120  # seconds a cell may take
-PIXEL_TOLERANCE = 24  # of 255: what antialiasing may move without the curve moving
-TILE, TILE_TOLERANCE = 16, 0.05  # no more than that share of any tile may change: one marker moved, one digit, is more
 PICTURE = ("intro", "fig-intro-picture", "one-picture.png")  # the figure that README.md shows
 FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError, RuntimeError)
 
@@ -41,18 +39,33 @@ class ThisPython(AsyncKernelManager):
         super().__init__(**options, kernel_spec_manager=NbvalKernelspecManager())
 
 
-def execute(
-    page: Page, first: str = "", allow_errors: bool = False, **environment: str
-) -> tuple[nbformat.NotebookNode, float]:
-    """The executed notebook of the page's .md and the seconds it took.
+class Run(NamedTuple):
+    """A page executed: its notebook, the seconds it took, and what its live cell shows for the other values."""
+
+    notebook: nbformat.NotebookNode
+    seconds: float
+    live: dict | None = None
+
+
+def execute(page: Page, first: str = "", allow_errors: bool = False, **environment: str) -> Run:
+    """The page's .md executed.
 
     The kernel runs the code ``first`` before the page, which does not see it, and has the variables of ``environment``.
+    Before a live cell it forks, and a child tries each other value; pages of the first edition are left as they are.
     """
     notebook = page.source.copy()
     notebook.metadata = nbformat.NotebookNode(page.kept_metadata)
     for number, cell in enumerate(notebook.cells):
         cell.id = f"{page.slug}-{number:03d}"
-    start = time.monotonic()
+    start, values = time.monotonic(), {}
+    live_cell = None if page.is_first_edition else live.cell_of(notebook)
+
+    async def try_values(cell, cell_index) -> None:
+        for value, source in live.others(cell).items() if cell is live_cell else ():
+            before = [(f"cell {i}", c.source) for i, c in enumerate(notebook.cells[:cell_index]) if trial.runs(c)]
+            outcome = await tried(client.kc, before, [("the live cell", source)], environment)
+            values[value] = live.shown(f"{page.name}: the live value {value}", outcome)
+
     client = NotebookClient(
         notebook,
         kernel_name=CURRENT_ENV_KERNEL_NAME,
@@ -61,6 +74,7 @@ def execute(
         allow_errors=allow_errors,
         record_timing=False,
         coalesce_streams=True,  # how often a cell flushes is chance
+        on_cell_execute=try_values,
         extra_arguments=["--log-level=40"],
         resources={"metadata": {"path": str(page.md.parent)}},
     )
@@ -74,13 +88,38 @@ def execute(
         del notebook.cells[0]
     notebook.metadata.language_info = nbformat.NotebookNode(name="python")
     nbformat.validate(notebook)
-    return notebook, time.monotonic() - start
+    return Run(notebook, time.monotonic() - start, live.record(live_cell, values) if live_cell else None)
 
 
-def execute_noisily(page: Page, seed: int = 0, eps: float = noise.EPS) -> nbformat.NotebookNode:
+async def tried(kc, before: trial.Cells, cells: trial.Cells, environment: dict[str, str]) -> dict:
+    """The outcome of cells in a child of a kernel that has run those before them."""
+    if not hasattr(os, "fork"):
+        return json.loads(trial.afresh(before, cells, **environment))
+    asked = kc.execute("", silent=True, allow_stdin=False, user_expressions={"answer": trial.call(cells)})
+    while True:
+        try:
+            reply = await kc.get_shell_msg(timeout=TIMEOUT)
+        except Empty:
+            raise CellTimeoutError(f"the live cell takes more than {TIMEOUT} s") from None
+        if reply["parent_header"].get("msg_id") == asked:
+            return trial.answer(reply)
+
+
+def execute_noisily(page: Page, seed: int = 0, eps: float = noise.EPS) -> Run:
     """The page executed with noise in the last bits, on another instruction set; its errors are outputs."""
     first = f"import tools.noise\ntools.noise.install({seed}, {eps})"
-    return execute(page, first, allow_errors=True, **noise.other_instructions())[0]
+    return execute(page, first, allow_errors=True, **noise.other_instructions())
+
+
+def shrink(run: Run) -> Run:
+    """A run with every picture in its compact form, as it is stored; a crisp one is shown at half its pixels."""
+    outputs = [o for cell in run.notebook.cells for o in cell.get("outputs", []) if "data" in o]
+    for data, metadata in [(output.data, output.metadata) for output in outputs]:
+        if "image/png" in data and (png := compact(data["image/png"])) != data["image/png"]:
+            data["image/png"], metadata["image/png"] = png, {"width": live.size(png)[0] // 2}
+    for value in run.live["values"].values() if run.live else ():
+        value |= {"picture": compact(value["picture"], "WEBP")} if "picture" in value else {}
+    return run
 
 
 def figures(notebook: nbformat.NotebookNode) -> list[tuple[str, bytes]]:
@@ -90,25 +129,27 @@ def figures(notebook: nbformat.NotebookNode) -> list[tuple[str, bytes]]:
     ]
 
 
-def changed_share(old: bytes, new: bytes) -> float:
-    """In the tile that differs most, the share of pixels antialiasing does not explain; 1 if the sizes differ."""
-    a, b = (np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=np.int16) for png in (old, new))
-    if a.shape != b.shape:
-        return 1.0
-    changed = np.max(np.abs(a - b), axis=-1) > PIXEL_TOLERANCE  # (height, width)
-    changed = np.pad(changed, [(0, -side % TILE) for side in changed.shape])
-    tiles = changed.reshape(changed.shape[0] // TILE, TILE, changed.shape[1] // TILE, TILE)
-    return float(tiles.mean(axis=(1, 3)).max())
-
-
 def changed_pictures(stored, fresh) -> list[str]:
     """What differs between the pictures of a stored cell and those that it draws now."""
-    old, new = (list(map(base64.b64decode, pictures(cell))) for cell in (stored, fresh))
-    name = f"figure {figure(stored).get('name', 'without a name')}"
-    if len(old) != len(new):
-        return [f"{name}: {len(old)} pictures are stored, {len(new)} are drawn"]
-    shares = [changed_share(a, b) for a, b in zip(old, new, strict=True)]
-    return [f"{name} changed: {share:.3f} of a tile" for share in shares if share > TILE_TOLERANCE]
+    return changed(f"figure {figure(stored).get('name', 'without a name')}", pictures(stored), pictures(fresh))
+
+
+def changed_value(value: str, old: dict | None, new: dict) -> list[str]:
+    """What differs between a live value as it is stored and as it is shown now."""
+    if old is None:
+        return [f"the live value {value} is not stored: {live.AGAIN}"]
+    name, (was, now) = f"the live value {value}", ([v["picture"]] if "picture" in v else [] for v in (old, new))
+    texts = [f"{name} prints {new['text'][:200]!r}, stored is {old['text'][:200]!r}"] * (old["text"] != new["text"])
+    return texts + changed(f"{name}: its picture", was, now)
+
+
+def changed_live(stored: dict | None, fresh: dict | None) -> list[str]:
+    """What differs between the stored values of a live cell and those that it shows now."""
+    old, new = (found and (found["parameter"], found["default"], [*found["values"]]) for found in (stored, fresh))
+    if old != new:
+        return [f"the stored values of the live cell are {old}, now they are {new}: {live.AGAIN}"]
+    values = fresh["values"] if fresh else {}
+    return [problem for value in values for problem in changed_value(value, stored["values"][value], values[value])]
 
 
 def printed(cell) -> str:
@@ -119,10 +160,10 @@ def printed(cell) -> str:
     return "\n".join(texts)
 
 
-def compare(page: Page, fresh: nbformat.NotebookNode) -> list[str]:
-    """What differs between the stored notebook of a page and an executed one: text to the letter, pictures by tiles."""
-    problems = []
-    for number, (old, new) in enumerate(zip(page.notebook.cells, fresh.cells, strict=True)):
+def compare(page: Page, fresh: Run) -> list[str]:
+    """What differs between a page as it is stored and as it was executed: text to the letter, pictures by tiles."""
+    problems = [f"{page.name}: {problem}" for problem in changed_live(live.read(page), fresh.live)]
+    for number, (old, new) in enumerate(zip(page.notebook.cells, fresh.notebook.cells, strict=True)):
         if (was := printed(old)) != (now := printed(new)):
             pairs = zip([*was.splitlines(), ""], [*now.splitlines(), ""], strict=False)
             line, found = next(((a, b) for a, b in pairs if a != b), (was, now))
@@ -132,12 +173,13 @@ def compare(page: Page, fresh: nbformat.NotebookNode) -> list[str]:
 
 
 def write(page: Page) -> bool:
-    """Write the page's notebook, the README's picture and the run time; False when the notebook is as it was."""
-    notebook, seconds = execute(page)
+    """Write the page's notebook, its live values, the README's picture and the run time; False when nothing changed."""
+    notebook, seconds, values = shrink(execute(page))
     text = nbformat.writes(notebook) + "\n"
     changed = not page.ipynb.exists() or page.ipynb.read_text(encoding="utf-8") != text
     if changed:
         page.ipynb.write_text(text, encoding="utf-8")
+    changed |= live.write(page, values)
     record(page, changed, {"seconds": round(seconds, 1), "kilobytes": round(len(text.encode()) / 1000)})
     if page.name == PICTURE[0]:
         (ROOT / "book" / "_static" / PICTURE[2]).write_bytes(dict(figures(notebook))[PICTURE[1]])
@@ -174,7 +216,7 @@ def main(arguments: list[str]) -> int:
             if asked.noise:
                 problems, verdict = compare(page, execute_noisily(page, asked.seed, asked.eps)), "as stored"
             elif asked.check:
-                problems, verdict = compare(page, execute(page)[0]), "as stored"
+                problems, verdict = compare(page, execute(page)), "as stored"
             else:
                 verdict = "written" if write(page) else "unchanged"
         except FAILURES as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from tools import live
 from tools.pages import Page, figure
 
 TOKEN = re.compile(
@@ -69,8 +70,11 @@ def printed(text: str) -> set[str]:
 
 
 def unprinted(page: Page) -> list[str]:
-    """The claims of a page, its captions and alt texts included, that its cells do not print."""
-    shown = printed(page.outputs_text)
+    """The claims of a page, its captions and alt texts included, that its cells do not print.
+
+    A live cell prints with every value that it offers.
+    """
+    shown = printed(f"{page.outputs_text}\n{live.text(page)}")
     told = [figure(cell) for cell in page.code_cells] if page.is_notebook else []
     captions = [about.get(key, "") for about in told for key in ("caption", "alt")]
     return [token for token in claims("\n\n".join([page.prose, *captions])) if token not in shown]

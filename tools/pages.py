@@ -74,7 +74,8 @@ class Page:
     @property
     def is_first_edition(self) -> bool:
         """Pages that were written before the mould of the second edition; their list may only shrink."""
-        return self.name in (self.root / "book" / "first-edition.txt").read_text(encoding="utf-8").split()
+        older = self.root / "book" / "first-edition.txt"
+        return older.exists() and self.name in older.read_text(encoding="utf-8").split()
 
     @cached_property
     def text(self) -> str:

@@ -5,18 +5,15 @@ nbval executes every cell and compares what it prints. On the same run, in the s
 - the pictures that a cell draws are compared with those that are stored;
 - before the solution of an exercise the kernel forks: in a child the untouched stub, in others each wrong answer of
   tests/planted stands in the solution's place, and the check must refuse it, by an assertion of its own;
-- before a live cell the kernel forks, and each other value of its `# try:` must run.
+- before a live cell the kernel forks, and each other value of its `# try:` must run, and show what is stored.
 
 After the last cell the page is executed a second time, with noise (see tools/noise.py).
 """
 
 from __future__ import annotations
 
-import ast
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,8 +24,8 @@ import nbformat
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 
-from tools import exercises, notebooks, planted
-from tools.pages import ROOT, Page, tags
+from tools import exercises, live, notebooks, planted, trial
+from tools.pages import Page, tags
 from tools.trial import Cells
 
 
@@ -40,16 +37,26 @@ class Trial:
     index: int
     cells: Cells
     right: tuple[str, ...]
+    value: str = ""  # of a live cell
 
-    def fault(self, label: str, error: str, message: str) -> str | None:
+    def fault(self, outcome: dict, page: Page) -> str | None:
         """What is wrong with an outcome."""
+        label, error, message = outcome["label"], outcome["error"], outcome["message"]
         if not self.right:
-            return f"{self.what} ends in {error}: {message}" if error else None
+            return "; ".join(self.changed(outcome, live.read(page)))
         if not error:
             return f"{self.what} passes its check"
         if label != self.cells[-1][0] or error not in self.right:
             return f"{self.what} is not refused by its check, but by {error} in {label}: {message}"
         return None
+
+    def changed(self, outcome: dict, stored: dict | None) -> list[str]:
+        """What is wrong with a live value: it fails, or shows other things than are stored."""
+        try:
+            now = live.shown(self.what, outcome)
+        except RuntimeError as error:
+            return [str(error)]
+        return notebooks.changed_value(self.value, stored["values"].get(self.value), now) if stored else []
 
 
 def trials(page: Page) -> Iterator[Trial]:
@@ -63,40 +70,32 @@ def trials(page: Page) -> Iterator[Trial]:
             text = planted.replaced(exercise.cell(exercise.solution), mistake.old, mistake.new)
             answers[f"the wrong answer {mistake.name}"] = text, ("AssertionError",)
         after = [(f"cell {i}", cells[i]) for i in range(exercise.solution + 1, exercise.check + 1)]
-        rest = [(label, cell.source) for label, cell in after if runs(cell) and "solution" not in tags(cell)]
+        rest = [(label, cell.source) for label, cell in after if trial.runs(cell) and "solution" not in tags(cell)]
         for what, (text, right) in answers.items():
             sources = [("the answer", text), *rest]
             yield Trial(what, exercise.solution, sources, right)
     for index, cell in enumerate(cells):
-        for value in exercises.tries(cell) if "live" in tags(cell) else []:
-            source = exercises.with_value(cell.source, value)
-            if source != cell.source:
-                yield Trial(f"the live value {value}", index, [("the live cell", source)], ())
+        for value, source in live.others(cell).items() if cell is live.cell_of(page.source) else ():
+            yield Trial(f"the live value {value}", index, [("the live cell", source)], (), value)
 
 
-def attempt(cell: IPyNbCell, trial: Trial, page: Page) -> str | None:
+def attempt(cell: IPyNbCell, planned: Trial, page: Page) -> str | None:
     """Run a trial in a child of the cell's kernel, and say what is wrong with its outcome."""
     if not hasattr(os, "fork"):
-        before = [(f"cell {i}", c.source) for i, c in enumerate(page.source.cells[: trial.index]) if runs(c)]
-        command = [sys.executable, "-m", "tools.trial"]
-        done = subprocess.run(command, input=json.dumps(before + trial.cells), cwd=ROOT, capture_output=True, text=True)
-        return trial.fault(*json.loads(done.stdout))
+        before = [(f"cell {i}", c.source) for i, c in enumerate(page.source.cells[: planned.index]) if trial.runs(c)]
+        return planned.fault(json.loads(trial.afresh(before, planned.cells)), page)
     client = cell.parent.kernel.kc
-    call = f"__import__('tools.trial', fromlist=['fork']).fork({trial.cells!r}, get_ipython().user_ns)"
-    asked = client.execute("", silent=True, allow_stdin=False, user_expressions={"answer": call})
+    call = {"answer": trial.call(planned.cells)}
+    asked = client.execute("", silent=True, allow_stdin=False, user_expressions=call)
     deadline = time.monotonic() + cell.config.option.nbval_cell_timeout
     while True:
         reply = client.get_shell_msg(timeout=max(0.1, deadline - time.monotonic()))
         if reply["parent_header"].get("msg_id") == asked:
             break
-    answer = reply["content"]["user_expressions"]["answer"]
-    if answer["status"] != "ok":
-        return f"{trial.what} could not be tried: {answer['ename']}: {answer['evalue']}"
-    return trial.fault(*json.loads(ast.literal_eval(answer["data"]["text/plain"])))
-
-
-def runs(cell) -> bool:
-    return cell.cell_type == "code" and "remove-cell" not in tags(cell)
+    try:
+        return planned.fault(trial.answer(reply), page)
+    except RuntimeError as error:
+        return f"{planned.what}: {error}"
 
 
 def page_of(path: Path) -> Page:
@@ -138,7 +137,7 @@ def pytest_configure(config) -> None:
     def run_with_riders(cell):
         page, planned = riders_of(cell.path)
         index = next(i for i, other in enumerate(cell.parent.nb.cells) if other is cell.cell)
-        faults = [attempt(cell, trial, page) for trial in planned if trial.index == index]
+        faults = [attempt(cell, one, page) for one in planned if one.index == index]
         runtest(cell)
         faults += notebooks.changed_pictures(cell.cell, nbformat.NotebookNode(outputs=cell.test_outputs or []))
         if faults := [fault for fault in faults if fault]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from tools import api, exercises, numbers
+from tools import api, exercises, live, numbers
 from tools.pages import Page, figure, pictures, repository, tags, toc
 
 TAIL = ("What goes wrong", "Check yourself", "Exercises", "In three lines", "Sources")
@@ -128,7 +128,7 @@ def shown(page: Page) -> list:
 
 
 def size(page: Page) -> Iterator[str]:
-    """No visible cell above 12 lines, 2-5 figures, at most three results and 12 slides."""
+    """No visible cell above 12 lines, 2-5 figures, at most three results, at least four exercises."""
     for cell in shown(page):
         if (lines := sum(bool(line.strip()) for line in cell.source.splitlines())) > MAX_LINES:
             yield f"a visible cell has {lines} lines, at most {MAX_LINES}: {cell.source.strip().splitlines()[0]}"
@@ -136,6 +136,7 @@ def size(page: Page) -> Iterator[str]:
     limits = [
         ("figures", sum(bool(pictures(cell)) for cell in page.notebook.cells), 2, 5),
         ("results", results, 0, MAX_RESULTS),
+        ("exercises", len(exercises.exercises(page)), 4, 12),
         ("slides", sum("slide" in tags(cell) for cell in page.source.cells), 0, 12),
     ]
     for what, count, low, high in limits:
@@ -205,10 +206,12 @@ def cell_tags(page: Page) -> Iterator[str]:
 
 
 def live_cell(page: Page) -> Iterator[str]:
-    """One live cell a page, with values to try."""
-    live = [cell for cell in page.code_cells if "live" in tags(cell)]
-    if len(live) != 1 or not exercises.tries(live[0]):
-        yield f"{len(live)} live cells, expected one with a comment `# try: a, b, c` on its parameter"
+    """One live cell a page, with values to try; in the mould it draws, and what it draws is stored (`tools.live`)."""
+    cells = [cell for cell in page.code_cells if "live" in tags(cell)]
+    if len(cells) != 1 or not exercises.tries(cells[0]):
+        yield f"{len(cells)} live cells, expected one with a comment `# try: a, b, c` on its parameter"
+        return
+    yield from live.problems(page)
 
 
 def key_cell(page: Page) -> Iterator[str]:
@@ -244,11 +247,8 @@ def syntax(function: ast.FunctionDef) -> str:
 
 
 def exercise_blocks(page: Page) -> Iterator[str]:
-    """Exercises, at least four in the mould, labelled, classed and solved; those in code have a gap and a check."""
-    found = exercises.exercises(page)
-    if len(found) < (least := 1 if page.is_first_edition else 4):
-        yield f"{len(found)} exercises, expected at least {least}"
-    for exercise in found:
+    """Exercises are labelled, classed and solved; those in code have a gap to fill and a check."""
+    for exercise in exercises.exercises(page):
         yield from (f"exercise {exercise.label}: {problem}" for problem in exercise.problems())
 
 
@@ -265,7 +265,7 @@ def labels(page: Page) -> Iterator[str]:
 
 
 def figure_metadata(page: Page) -> Iterator[str]:
-    """A cell that draws shows one figure, with a name, a caption and a one-sentence alt text."""
+    """A cell that draws shows one figure, with a name, a caption and a one-sentence alt text; the mould: crisp."""
     for number, cell in enumerate(page.notebook.cells):
         if not (count := len(pictures(cell))):
             continue
@@ -276,6 +276,9 @@ def figure_metadata(page: Page) -> Iterator[str]:
         alt = figure(cell).get("alt", "")
         if not (20 <= len(alt) <= 300 and alt.endswith(".") and not re.search(r"[.!?]\s+[A-Z]", alt)):
             yield f"cell {number} draws a figure whose alt text is not one sentence: {alt!r}"
+        shown = [output.metadata for output in cell.outputs if "image/png" in output.get("data", {})]
+        if page.is_chapter and not page.is_first_edition and not all("image/png" in about for about in shown):
+            yield f"cell {number} draws a figure that is not crisp: `plotting.use_style(crisp=True)`"
 
 
 def followed_by_prose(page: Page) -> Iterator[str]:

@@ -76,6 +76,7 @@
       showMaths();
       reachScrollers();
     });
+    document.addEventListener("change", reachScrollers); // another panel of a live figure is shown
     let timer;
     window.addEventListener("resize", () => {
       clearTimeout(timer);

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from nbclient.exceptions import DeadKernelError
 
 import course
-from tools import notebooks, numbers, rules
+from tools import live, notebooks, numbers, pixels, rules, trial
 from tools.pages import ROOT, Page
 
 HEALTHY = (ROOT / "tests" / "canary" / "canary.md").read_text()
@@ -41,26 +41,35 @@ def saved(folder: Path, name: str, text: str) -> Page:
 
 
 @pytest.fixture(scope="module")
-def stored(tmp_path_factory):
+def executed(tmp_path_factory):
     """The healthy canary, executed once by the course's own writer."""
-    return nbformat.writes(notebooks.execute(saved(tmp_path_factory.mktemp("canary"), "canary", HEALTHY))[0])
+    return notebooks.shrink(notebooks.execute(saved(tmp_path_factory.mktemp("canary"), "canary", HEALTHY)))
+
+
+@pytest.fixture(scope="module")
+def stored(executed):
+    return nbformat.writes(executed.notebook)
 
 
 @pytest.fixture
-def canary(stored, tmp_path):
-    """A canary whose text, stored notebook or planted answers a test may damage.
+def canary(executed, stored, tmp_path):
+    """A canary whose text, stored notebook, stored live values or planted answers a test may damage.
 
-    canary(md=(old, new)), canary(stored=[(old, new), …]), canary(wrong=[…]); ``both`` damages text and notebook.
+    canary(md=(old, new)), canary(stored=[(old, new), …]), canary(live=[…]), canary(wrong=[…]); ``both`` damages text
+    and notebook.
     """
 
     def make(name="canary", **damages):
-        md, text, both = HEALTHY, stored, damages.get("both", ())
+        md, text, both, values = HEALTHY, stored, damages.get("both", ()), json.dumps(executed.live)
         for old, new in [*(damages[key] for key in ("md", "then") if key in damages), *both]:
             md = replaced(md, old, new)
         for old, new in [*damages.get("stored", ()), *both]:
             text = replaced(text, old, new)
         page = saved(tmp_path, name, md)
         page.ipynb.write_text(text)
+        for old, new in damages.get("live", ()):
+            values = replaced(values, old, new)
+        live.write(page, json.loads(values))
         planted = tmp_path / "tests" / "planted" / f"{name}.toml"
         planted.parent.mkdir(parents=True, exist_ok=True)
         wrong = WRONG.replace("NAME", name)
@@ -79,7 +88,7 @@ def nbval(folder: Path) -> tuple[int, str]:
     return run.returncode, run.stdout + run.stderr
 
 
-STORED, BOTH, WRONG_ANSWER = "stored", "both", "wrong"
+STORED, BOTH, WRONG_ANSWER, LIVE = "stored", "both", "wrong", "live"
 DAMAGES = {  # on one page such as do not disturb each other: what is damaged, where it shows, what the report says
     "first": [
         (STORED, ("total 2.50", "total 2.51"), "Cell 1", "total 2.51"),
@@ -94,14 +103,22 @@ DAMAGES = {  # on one page such as do not disturb each other: what is damaged, w
         (BOTH, ("double(2) == 4", "callable(double)"), "Cell 4", "the untouched stub of ex-canary-double passes"),
         (BOTH, ("double(0) == 0", "True"), "Cell 4", "the wrong answer second-two-is-added passes its check"),
     ],
-    "third": [(WRONG_ANSWER, ("2 + x", "x.nothing"), "Cell 4", "not refused by its check, but by AttributeError in cell")],
+    "third": [
+        (WRONG_ANSWER, ("2 + x", "x.nothing"), "Cell 4", "not refused by its check, but by AttributeError in cell"),
+        (LIVE, ('"text": "0.5', '"text": "0.6'), "Cell 6", "the live value 2 prints '0.5"),
+        (LIVE, ('"4":', '"3":'), "Cell 6", "the live value 4 is not stored: run `make notebooks`"),
+    ],
+    "fourth": [
+        (BOTH, ("x**parameter", "x ** (parameter + (parameter == 2) / 9)"), "Cell 6", "the live value 2: its picture changed"),
+        (BOTH, ("# try: 1, 2, 4", "# try: 1, 2"), "Cell 6", "the live value 2: its picture changed"),
+    ],
 }
 
 
 def test_nbval_and_its_riders_pass_the_healthy_page_and_fail_each_damaged_one(canary, tmp_path):
     canary("healthy")
     for name, damages in DAMAGES.items():
-        canary(name, **{kind: [pair for k, pair, *_ in damages if k == kind] for kind in (STORED, BOTH, WRONG_ANSWER)})
+        canary(name, **{kind: [pair for k, pair, *_ in damages if k == kind] for kind in (STORED, BOTH, WRONG_ANSWER, LIVE)})
     code, text = nbval(tmp_path / "book")
     assert code == 1, text
     failed = set(re.findall(r"^FAILED (?:\S*/)?(\w+)\.ipynb::(Cell \d)", text, re.M))
@@ -111,11 +128,27 @@ def test_nbval_and_its_riders_pass_the_healthy_page_and_fail_each_damaged_one(ca
         assert [words for *_, words in damages if words not in report] == [], f"{name}:\n{text}"
 
 
-def test_a_page_is_written_and_its_time_kept_when_its_results_change(stored, tmp_path, monkeypatch):
-    page, times, seconds = saved(tmp_path, "canary", HEALTHY), tmp_path / "run-times.json", iter([1.0, 2.0, 3.0, 4.0])
+def test_what_the_values_of_a_live_cell_show_is_compared(executed):
+    """Each is drawn as the kernel draws the cell itself, and differs from what is stored of another."""
+    one, two = executed.live["values"].values()
+    assert notebooks.changed_live(executed.live, executed.live) == []
+    swapped = notebooks.changed_live({**executed.live, "values": {"2": {**two, "text": one["text"]}, "4": two}}, executed.live)
+    assert len(swapped) == 1 and re.match("the live value 2: its picture changed: 0.[0-9]+ of a tile", swapped[0])
+    for stale in (None, {**executed.live, "values": {"2": one}}, {**executed.live, "default": "2"}):
+        assert all("run `make notebooks`" in problem for problem in notebooks.changed_live(stale, executed.live) or [""])
+    cells = executed.notebook.cells
+    drawn, source = next((c.outputs, c.source) for c in cells if "live" in c.metadata.get("tags", []))
+    before = [(str(i), c.source) for i, c in enumerate(cells) if c.cell_type == "code" and c.source != source]
+    again = live.shown("the default", json.loads(trial.afresh(before, [("the live cell", source)])))
+    assert again["text"] == "".join(output.get("text", "") for output in drawn)
+    assert pixels.changed("the default", notebooks.pictures({"outputs": drawn}), [again["picture"]]) == []
+
+
+def test_a_page_is_written_and_its_time_kept_when_its_results_change(executed, stored, tmp_path, monkeypatch):
+    page, times, seconds = saved(tmp_path, "canary", HEALTHY), tmp_path / "run-times.json", iter([1.0, 2.0, 3.0, 4.0, 5.0])
     monkeypatch.setattr(notebooks, "RUN_TIMES", times)
     monkeypatch.setattr(notebooks, "toc", lambda: ["canary", "other", "not-yet-run"])
-    monkeypatch.setattr(notebooks, "execute", lambda _: (nbformat.reads(stored, 4), next(seconds)))
+    monkeypatch.setattr(notebooks, "execute", lambda _: executed._replace(seconds=next(seconds)))
 
     def kept():
         return {name: value["seconds"] for name, value in json.loads(times.read_text()).items()}
@@ -129,6 +162,9 @@ def test_a_page_is_written_and_its_time_kept_when_its_results_change(stored, tmp
     assert notebooks.write(page) and page.ipynb.read_text() == stored + "\n" and kept() == {"canary": 3.0, "other": 9.0}
     times.write_text(json.dumps({"other": {"seconds": 9.0}}))
     assert not notebooks.write(page) and kept() == {"canary": 4.0, "other": 9.0}
+    assert live.read(page) == executed.live and list(live.problems(page)) == []
+    live.file(page).unlink()
+    assert notebooks.write(page) and live.read(page) == executed.live
 
 
 def picture(y: float, error: str) -> bytes:
@@ -144,18 +180,22 @@ def picture(y: float, error: str) -> bytes:
 
 def test_figure_check_fails_one_moved_marker_and_one_changed_digit():
     stored = picture(0.8, "0.12")
-    assert notebooks.changed_share(stored, picture(0.8, "0.12")) == 0
+    assert pixels.changed_share(stored, picture(0.8, "0.12")) == 0
     for changed in (picture(0.82, "0.12"), picture(0.8, "0.13")):
-        assert notebooks.changed_share(stored, changed) > notebooks.TILE_TOLERANCE
+        assert pixels.changed_share(stored, changed) > pixels.TILE_TOLERANCE
 
 
 def test_noise_fails_each_cell_that_hinges_on_last_bits_and_no_other(tmp_path):
     page = saved(tmp_path, "fragile", FRAGILE)
-    page.ipynb.write_text(nbformat.writes(notebooks.execute(page)[0]))
+    run = notebooks.shrink(notebooks.execute(page))
+    page.ipynb.write_text(nbformat.writes(run.notebook))
+    live.write(page, run.live)
+    assert notebooks.compare(page, run) == []
     problems = notebooks.compare(page, notebooks.execute_noisily(page))
     fragile = [number for number, cell in enumerate(page.source.cells) if "fragile" in cell.source]
     assert len(fragile) == 5
     assert sorted({int(number) for problem in problems for number in re.findall(r"^fragile: cell (\d+)", problem)}) == fragile
+    assert [problem[:32] for problem in problems if "live value" in problem] == ["fragile: the live value 1 prints"]
 
 
 TINY = HEALTHY.partition("# Canary")[0] + "# Tiny\n\n```{{code-cell}} python3\n{code}\n```\n"
@@ -166,7 +206,7 @@ def test_a_page_runs_on_this_python_whatever_kernels_are_registered(tmp_path, mo
     foreign.mkdir(parents=True)
     (foreign / "kernel.json").write_text('{"argv": ["no-such-python"], "display_name": "Foreign", "language": "python"}')
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
-    notebook, _ = notebooks.execute(saved(tmp_path, "tiny", TINY.format(code="import sys; print(sys.executable)")))
+    notebook = notebooks.execute(saved(tmp_path, "tiny", TINY.format(code="import sys; print(sys.executable)"))).notebook
     assert notebooks.printed(notebook.cells[-1]) == f"stdout{sys.executable}\n"
 
 
@@ -178,10 +218,12 @@ def test_a_kernel_that_dies_is_named_in_one_sentence(tmp_path):
 
 def test_the_healthy_page_keeps_the_rules(canary):
     page = canary()
-    checked = (rules.pair, rules.outputs, rules.printed_numbers, rules.cell_tags, rules.labels, rules.figure_metadata, rules.code_style, rules.exercise_blocks)
+    checked = (rules.pair, rules.live_cell, rules.outputs, rules.printed_numbers, rules.cell_tags, rules.labels, rules.figure_metadata, rules.code_style, rules.exercise_blocks)
     assert [problem for rule in (*checked, rules.followed_by_prose, rules.directive_kinds) for problem in rule(page)] == []
 
 
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA="  # the header of a PNG of one pixel
+PADDING = 160_000 * "A"  # of base64 in front of a picture
 BROKEN = [
     (rules.printed_numbers, {"md": ("total is 2.50", "total is 2.60")}, "'2.60'"),
     (rules.printed_numbers, {"md": ("A curve.", "A curve 3× as high.")}, "'3×'"),
@@ -203,6 +245,12 @@ BROKEN = [
     (rules.labels, {"md": ("name: fig-canary-curve", "name: curve")}, "the label curve"),
     (rules.exercise_blocks, {"md": ("### BEGIN SOLUTION", "###")}, "BEGIN SOLUTION"),
     (rules.exercise_blocks, {"md": (', "Twice two is four."', "")}, "each with a message"),
+    (rules.live_cell, {"both": [("# try: 1, 2, 4", "# try: 1, 4, 2")]}, "`# try:` differs: run `make notebooks`"),
+    (rules.live_cell, {"both": [("# try: 1, 2, 4", "# try: 2, 4")]}, "with its own, 1, among them"),
+    (rules.live_cell, {"live": [('"parameter": "parameter"', '"parameter": "power"')]}, "holds power = 2, 4"),
+    (rules.live_cell, {"live": [('"picture": "', '"sound": "')]}, "with parameter = 2 the live cell draws nothing"),
+    (rules.live_cell, {"live": [('"picture": "', f'"picture": "{DOT}", "was": "')]}, "another size"),
+    (rules.live_cell, {"live": [('"picture": "', f'"picture": "{PADDING}')]}, "kB, the limit is 120"),
     (rules.directive_kinds, {"md": ("A curve.", "A curve.\n\n:::{margin}\nx\n:::")}, "the directive margin"),
     (rules.citations, {"md": ("A curve.", "A curve {cite}`x`.")}, "a citation is not written"),
     (rules.citations, {"md": ("A curve.", "A curve (see above) {cite}`x`.")}, "a citation is not written"),
@@ -231,8 +279,8 @@ BROKEN_CHAPTER = [
     (rules.size, ("def pairs(word):", "def pairs(word):\n" + "    word = word\n" * 9), "a visible cell has"),
     (rules.minutes, ("{read: 55", "{read: 45"), "says 45 minutes of reading"),
     (rules.plain_answers, ("always zero    error 0.54", "always zero: True"), "prints 'always zero: True'"),
-    (rules.teacher, ("New kernels from old 20", "The rules 20"), ""),
-    (rules.teacher, ("tags: [solution, instructor]", "tags: [solution]"), "solution in cells with the tag instructor"),
+    (rules.teacher, ("## New kernels from old", "## Four rules"), "how long the section 'Four rules' takes"),
+    (rules.teacher, ('+++ {"tags": ["instructor"]}', "+++"), "solution in cells with the tag instructor"),
     (rules.objectives_met, ("objective-4", "objective-3"), "objective-4"),
     (rules.quiz, ('<details class="answer objective-1">', "<details>"), "2 quiz answers"),
     (rules.live_cell, ("# try:", "# maybe:"), "live cells"),
@@ -248,14 +296,16 @@ def test_rule_fails_a_damaged_chapter(tmp_path, rule, damage, words):
     for name in (CHAPTER, "before-you-start"):
         (tmp_path / "book" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "book" / f"{name}.md", tmp_path / "book" / f"{name}.md")
+    shutil.copy(ROOT / "book" / "first-edition.txt", tmp_path / "book" / "first-edition.txt")
     for name in ("_toc.yml", "pyproject.toml", "companion"):
         (tmp_path / name).symlink_to(ROOT / name)
-    shutil.copy(ROOT / "book" / f"{CHAPTER}.ipynb", tmp_path / "book" / f"{CHAPTER}.ipynb")
+    for end in ("ipynb", "live.json"):
+        shutil.copy(ROOT / "book" / f"{CHAPTER}.{end}", tmp_path / "book" / f"{CHAPTER}.{end}")
     page = Page(CHAPTER, tmp_path)
     assert list(rule(page)) == []
-    assert any(damage[0] in path.read_text() for path in (page.md, page.ipynb)), f"no longer says {damage[0]!r}"
-    for path in (page.md, page.ipynb):
-        path.write_text(path.read_text().replace(*damage))
+    path = page.md if damage[0] in page.text else page.ipynb
+    assert damage[0] in path.read_text(), f"the chapter no longer says {damage[0]!r}"
+    path.write_text(path.read_text().replace(*damage))
     found = list(rule(Page(CHAPTER, tmp_path)))
     assert any(words in problem for problem in found), found
 
@@ -269,6 +319,16 @@ def test_every_rule_is_shown_to_fail():
 def test_rule_fails_the_damaged_page(canary, rule, damage, words):
     found = list(rule(canary(**damage)))
     assert any(words in problem for problem in found), found
+
+
+def test_figures_are_crisp_except_in_the_first_edition(canary, tmp_path):
+    for folder in ("book", "tests/planted"):
+        (tmp_path / folder / "part").mkdir(parents=True)
+    pale = [('"image/png": {', '"image/gif": {')]
+    for older, damage, found in (("", [], 0), ("", pale, 1), ("part/canary", pale, 0)):
+        (tmp_path / "book" / "first-edition.txt").write_text(older)
+        problems = list(rules.figure_metadata(canary("part/canary", stored=damage)))
+        assert sum("not crisp" in problem for problem in problems) == found == len(problems)
 
 
 @pytest.mark.parametrize(

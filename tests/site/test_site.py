@@ -9,8 +9,10 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import nbformat
 import pytest
+import test_live
 from PIL import Image
 
+from tools import live
 from tools.pages import ROOT, Page, repository, toc
 
 HERE = Path(__file__).parent
@@ -259,3 +261,10 @@ def test_opens_from_a_file(visit, html):
     tab = visit(files[page].as_uri())
     assert tab.locator("mjx-container").count() > 0, page
     assert tab.evaluate(CHECKS, None) + visit.faults == []
+
+
+@pytest.mark.parametrize("name", [name for name in NOTEBOOKS if live.read(Page(name))])
+def test_live_figure(name, site, chromium):
+    address = f"{site}book/{name}.html"
+    test_live.check_switching(Page(name), address, chromium)
+    test_live.check_panels(Page(name), address, chromium)
