@@ -174,10 +174,10 @@ class NamePage(SphinxPostTransform):
 
 
 def chapter_line(app: Sphinx, document: nodes.document) -> None:
-    """Under the title of a page of the first edition: minutes, track, and the pages it builds on."""
+    """Under the title of a chapter without a card: minutes, track, and the pages it builds on."""
     page = Page(app.env.docname.removeprefix("book/"))
     course = json.loads(app.env.metadata[app.env.docname].get("course", "{}"))
-    if not page.is_first_edition or not course:
+    if not page.is_chapter or not course or 'class="card"' in "".join(n.astext() for n in document.findall(nodes.raw)):
         return
     minutes = course["minutes"]
     times = f"{minutes['read']} min to read, {minutes['exercises']} for the exercises"
