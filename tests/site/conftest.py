@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
+import time
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tools.build import build_book
+from tools.build import HTML, BuildError, build_book
 
 TYPESET = """async () => {
   if (document.querySelector(".math")) {
@@ -23,8 +25,28 @@ TYPESET = """async () => {
 
 
 @pytest.fixture(scope="session")
-def html() -> Path:
-    return build_book()
+def html(tmp_path_factory) -> Path:
+    """The folder of the site, built by the first of xdist's workers that asks; the others wait for it."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return build_book()
+    asked = tmp_path_factory.getbasetemp().parent / "site"
+    outcome = asked / "outcome"
+    try:
+        asked.mkdir()
+    except FileExistsError:
+        while not outcome.exists():
+            time.sleep(0.2)
+    else:
+        try:
+            build_book()
+            written = ""
+        except BuildError as error:
+            written = str(error)
+        (asked / "part").write_text(written, encoding="utf-8")
+        (asked / "part").replace(outcome)  # all of it or nothing
+    if fault := outcome.read_text(encoding="utf-8"):
+        raise BuildError(fault)
+    return HTML
 
 
 class Quiet(SimpleHTTPRequestHandler):
