@@ -37,13 +37,15 @@ def html(tmp_path_factory) -> Path:
         while not outcome.exists():
             time.sleep(0.2)
     else:
+        fault = "the worker that built the site was interrupted"
         try:
             build_book()
-            written = ""
+            fault = ""
         except BuildError as error:
-            written = str(error)
-        (asked / "part").write_text(written, encoding="utf-8")
-        (asked / "part").replace(outcome)  # all of it or nothing
+            fault = str(error)
+        finally:
+            (asked / "part").write_text(fault, encoding="utf-8")
+            (asked / "part").replace(outcome)  # all of it or nothing
     if fault := outcome.read_text(encoding="utf-8"):
         raise BuildError(fault)
     return HTML

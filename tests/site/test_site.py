@@ -25,6 +25,8 @@ NOTEBOOKS = [name for name in PAGES if Page(name).is_notebook]
 FIRST_EDITION = ROOT / "book" / "first-edition.txt"
 
 STATES = [(390, "dark", "page"), (1280, "light", "page"), (1280, "dark", "frame"), (390, "light", "frame")]
+FIRST_FIGURE = """[...document.querySelectorAll("article img")].find((image) => image.checkVisibility())
+  .getBoundingClientRect().top + scrollY"""
 RESIZED = """() => { window.resized = new Promise((done) => {
   let timer;
   addEventListener("resize", () => { clearTimeout(timer); timer = setTimeout(done, 400); });
@@ -49,13 +51,15 @@ def test_page(visit, page):
             resize(tab, width)
         tab.emulate_media(color_scheme=scheme)
         tab.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
-        found = tab.evaluate(CHECKS, audit) + tab.evaluate(CUT, is_narrow(page))
+        found = tab.evaluate(CHECKS, audit) + tab.evaluate(CUT, is_in_mould(page))
         problems += [f"{page}, {width} px, {scheme}: {problem}" for problem in found]
+        if width == 1280 and is_in_mould(page) and (top := tab.evaluate(FIRST_FIGURE)) > 1200:
+            problems.append(f"{page}: the first figure begins at {top} px, below one screen and a half")
     assert problems + visit.faults == []
 
 
-def is_narrow(page):
-    """Whether code and outputs of this page must fit a phone: in a chapter that is not in its first edition."""
+def is_in_mould(page):
+    """Whether a page is a chapter that is not in its first edition: its outputs must fit a phone."""
     first = FIRST_EDITION.read_text(encoding="utf-8").split() if FIRST_EDITION.exists() else PAGES
     return Page(page).is_chapter and page not in first
 
