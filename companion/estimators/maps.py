@@ -38,7 +38,7 @@ class RandomFeatures(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
         How frequencies are drawn, a name in ``frequencies.SCHEMES``; None: orthogonal for kernels with an isotropic
         spectrum, iid for others.
     feature_map : {"fourier", "fourier_offset"}
-        What is done with the projections, a name in ``features.MAPS``.
+        What is done with the projections, by the function of this name in ``features``.
     random_state : int, numpy.random.RandomState, numpy.random.Generator or None
         Seed; an integer gives frequencies that are independent of any data drawn with the same integer.
 
@@ -99,7 +99,7 @@ class RandomFeatures(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
             only_for("RandomFeatures", self.kernel, "a stationary kernel or None", fix)
         if not isinstance(self.random_state, np.random.Generator | np.random.RandomState | None):
             checks.seed("random_state", self.random_state)
-        checks.known("feature_map", self.feature_map, list(features.MAPS))
+        checks.known("feature_map", self.feature_map, ("fourier", "fourier_offset"))
         checks.integer("n_components", self.n_components, minimum=1)
         X = self._read(X)
         self.kernel_ = self._kernel_or_default(X)

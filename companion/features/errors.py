@@ -9,6 +9,15 @@ With m independent frequencies an entry Φ(x)ᵀΦ(y) has the variance v/m aroun
 Gaussian frequencies two rows of a block have the covariance 1F1(d; d/2; -z²/2) - exp(-z²) with z = |δ| / lengthscale
 (the series: Choromanski et al. 2018, "The geometry of random features").
 
+Positive features estimate the softmax kernel k = exp(⟨x, y⟩). With z² = |x + y|² their variance is k² v/m, where
+
+    positive        v = exp(z²) - 1
+    hyperbolic      v = cosh(z²) - 1
+
+and for both two rows of an orthogonal block have the covariance c = exp(-z²) 1F1(d; d/2; z²/2) - 1 <= 0 (relative to
+k²): w_1 + w_2 has a uniform direction and a squared length of the law chi²(2d), so E exp⟨w_1 + w_2, z⟩ is the sum over
+i of (z²/4)^i E chi²(2d)^i / (i! (d/2)_i), and E chi²(2d)^i = 2^i (d)_i.
+
 >>> standard_error(Gaussian(), [[0.0]], [[0.0], [1.0], [9.0]], n_frequencies=128).round(4)
 array([[0.    , 0.0395, 0.0625]])
 """
@@ -24,20 +33,38 @@ from scipy.special import hyp1f1
 from companion._core import arrays, checks
 from companion._core.arrays import Array, host
 from companion.features.cosines import fourier, fourier_offset
+from companion.features.positive import hyperbolic, positive
 from companion.kernels.base import Kernel, only_for
+from companion.kernels.dot import Softmax
 from companion.kernels.gaussian import Gaussian
 from companion.kernels.stationary import Stationary, host_lengthscale
 
-MAPS: dict[str, Callable[..., Array]] = {"fourier": fourier, "fourier_offset": fourier_offset}
-"""Name of a feature map to its function."""
+MAPS: dict[str, Callable[..., Array]] = {
+    "fourier": fourier,
+    "fourier_offset": fourier_offset,
+    "positive": positive,
+    "hyperbolic": hyperbolic,
+}
+"""Name of a feature map to its function: the first two estimate stationary kernels, the others ``Softmax``."""
 
-COLUMNS = {"fourier": 2, "fourier_offset": 1}
+COLUMNS = {"fourier": 2, "fourier_offset": 1, "positive": 1, "hyperbolic": 2}
 """Feature columns that a map makes of one frequency."""
 
 
 def variance(feature_map: str, k: np.ndarray, k2: np.ndarray) -> np.ndarray:
     """Of the estimate by one frequency, for k = k(δ) and k2 = k(2δ)."""
     return (1 + k2 - 2 * k**2) / 2 if feature_map == "fourier" else 1 + k2 / 2 - k**2
+
+
+def positive_variance(feature_map: str, z2: np.ndarray) -> np.ndarray:
+    """Of the estimate by one row relative to k² exp(z²), for z2 = |x + y|²: it is at most 1, and nothing overflows."""
+    rise = -np.expm1(-z2)  # 1 - exp(-z²)
+    return rise if feature_map == "positive" else rise**2 / 2
+
+
+def block_covariance(z2: np.ndarray, d: int) -> np.ndarray:
+    """c of two rows of a block relative to k², for z2 = |x + y|² up to 100."""
+    return np.exp(-z2) * hyp1f1(d, d / 2, z2 / 2) - 1
 
 
 def standard_error(
@@ -54,37 +81,40 @@ def standard_error(
     Parameters
     ----------
     kernel : Kernel
-        A stationary kernel.
+        A stationary kernel; for the positive maps ``Softmax``, whose samples are multiplied by √scale.
     X, Y : array of shape (n, d), array of shape (l, d)
         Samples; Y = X if left out.
     n_frequencies : int
         The number m of frequencies, not of feature columns.
     scheme : {"iid", "orthogonal"}
-        How they are drawn. Orthogonal: for the Gaussian and ``fourier`` only.
-    feature_map : {"fourier", "fourier_offset"}
+        How they are drawn. Orthogonal: for the Gaussian with ``fourier``, and for ``Softmax``.
+    feature_map : {"fourier", "fourier_offset", "positive", "hyperbolic"}
         What is done with them.
 
     Returns
     -------
     ndarray of shape (n, l)
         In float64; errors below 1e-7 are lost to rounding, or below 1e-7 r if samples lie r > 1 lengthscales apart.
+        Of ``Softmax`` only errors in orthogonal blocks are, below 1e-7 √d times the kernel.
 
     Raises
     ------
     TypeError, ValueError
-        If the data are refused, or no closed form is known: repeat the draw with other seeds then.
+        If the data are refused, no closed form is known (repeat the draw with other seeds then), or an error overflows.
 
     Notes
     -----
-    Page: ``random-features/random-fourier-features`` and ``random-features/orthogonal-frequencies``.
+    Page: ``random-features/random-fourier-features``, ``random-features/orthogonal-frequencies`` and
+    ``attention/performer``.
     """
     checks.integer("n_frequencies", n_frequencies, minimum=1)
     checks.known("scheme", scheme, ("iid", "orthogonal"))
     checks.known("feature_map", feature_map, list(MAPS))
-    if not isinstance(kernel, Stationary):
-        only_for("An exact error", kernel, "a stationary kernel")
+    _require_kernel(kernel, feature_map)
     X, dtype = arrays.read("X", X)
     X, Y, _ = (X, None, dtype) if Y is None else arrays.read_beside(X, dtype, Y)
+    if isinstance(kernel, Softmax):
+        return _softmax_error(kernel, host(X), host(X if Y is None else Y), n_frequencies, scheme, feature_map)
     centre = host(X)[0].astype(np.float64)  # only differences count, and near 0 they keep their digits
     X, Y = (None if Z is None else host(Z) - centre for Z in (X, Y))
     k, k2 = kernel(X, Y), kernel(2 * X, None if Y is None else 2 * Y)  # (n, l), (n, l)
@@ -104,13 +134,13 @@ def features_needed(kernel: Kernel, error: float, *, X: Any = None, feature_map:
     Parameters
     ----------
     kernel : Kernel
-        A stationary kernel.
+        A stationary kernel; for the positive maps ``Softmax``.
     error : float
-        The standard error allowed, above 0; the kernel's largest value is 1.
+        The standard error allowed, above 0; a stationary kernel's largest value is 1.
     X : array of shape (n, d), optional
-        Only the pairs of these samples count; if left out, every distance does.
-    feature_map : {"fourier", "fourier_offset"}
-        What is done with the frequencies; ``fourier`` has two columns for each.
+        Only the pairs of these samples count; if left out, every distance does. For ``Softmax`` it must be given.
+    feature_map : {"fourier", "fourier_offset", "positive", "hyperbolic"}
+        What is done with the frequencies; ``fourier`` and ``hyperbolic`` have two columns for each.
 
     Returns
     -------
@@ -136,16 +166,47 @@ def features_needed(kernel: Kernel, error: float, *, X: Any = None, feature_map:
     if error < 1e-7:
         checks.fail("error", "at least 1e-7", repr(error), "Rounding hides smaller ones: use the exact kernel.")
     if X is None:
+        checks.known("feature_map", feature_map, list(MAPS))
         worst = _largest_error(kernel, feature_map)
     else:
         worst = float(standard_error(kernel, X, n_frequencies=1, feature_map=feature_map).max())
+    if worst > 1e9 * error:
+        fix = "Scale the data, or use the exact kernel."
+        checks.fail("error", "at least 1e-9 of the error of one frequency", f"{error:g} of {worst:.3g}", fix)
     return COLUMNS[feature_map] * max(1, math.ceil((worst / error) ** 2 * (1 - 1e-12)))
+
+
+def _require_kernel(kernel: Any, feature_map: str) -> None:
+    """Refuse a kernel that the map does not estimate."""
+    if feature_map in ("positive", "hyperbolic"):
+        if not isinstance(kernel, Softmax):
+            only_for(f"feature_map={feature_map!r}", kernel, "kernels.Softmax", "Use feature_map='fourier'.")
+    elif not isinstance(kernel, Stationary):
+        fix = "Use feature_map='positive' or 'hyperbolic'." if isinstance(kernel, Softmax) else ""
+        only_for("An exact error", kernel, "a stationary kernel", fix)
+
+
+def _softmax_error(kernel: Softmax, X: np.ndarray, Y: np.ndarray, m: int, scheme: str, feature_map: str) -> np.ndarray:
+    """k √(v/m), from v relative to exp(z²)."""
+    root = math.sqrt(float(host(kernel.scale)))
+    X, Y = root * X.astype(np.float64), root * Y.astype(np.float64)
+    z2 = cdist(X, -Y, "sqeuclidean")  # (n, l), |x + y|²
+    v = positive_variance(feature_map, z2)
+    if scheme == "orthogonal":
+        c = block_covariance(np.minimum(z2, 100.0), X.shape[1])  # beyond, exp(-z²) has made it 0 to rounding
+        v = v + np.exp(-z2) * c * _neighbours(m, X.shape[1])
+    with np.errstate(over="ignore"):
+        error = np.exp(X @ Y.T + z2 / 2) * np.sqrt(np.maximum(v, 0.0) / m)
+    if not np.isfinite(error).all():
+        checks.no_overflow("The standard error", float(np.finfo(np.float64).max), "Scale the data.")
+    return error
 
 
 def _largest_error(kernel: Kernel, feature_map: str) -> float:
     """The supremum over all distances of the standard error of one frequency; at infinity it is 1/√2 or 1."""
-    if not isinstance(kernel, Stationary):
-        only_for("An exact error", kernel, "a stationary kernel")
+    _require_kernel(kernel, feature_map)
+    if isinstance(kernel, Softmax):
+        checks.fail("X", "given for Softmax", "None", "Its errors grow with the norms of the samples, without bound.")
     profile = type(kernel)(**(kernel.get_params() | {"lengthscale": 1.0}))
 
     def error(log_distance: Any) -> Any:

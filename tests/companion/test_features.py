@@ -19,6 +19,7 @@ from companion.kernels import Cauchy, ExponentialPower, Gaussian, Laplacian, Mat
 
 SHAPES = [(1, 1, 1), (128, 3, 7), (129, 64, 33), (2, 3, 20_000)]
 each_shape = pytest.mark.parametrize(("n", "d", "m"), SHAPES, ids=lambda value: str(value))
+each_cosine = pytest.mark.parametrize("name", ["fourier", "fourier_offset"])
 binning, needed = features.random_binning, features.features_needed
 
 
@@ -313,7 +314,7 @@ KERNELS = [Gaussian([0.5, 2.0]), Laplacian([0.5, 2.0]), Matern(1.5), Matern(0.7)
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=repr)
-@pytest.mark.parametrize("name", features.MAPS)
+@each_cosine
 def test_independent_frequencies_stay_inside_the_error(kernel, name):
     X, m = np.array([[0.0, 0.0], [0.1, -0.1], [0.5, 0.3], [1.0, 2.0], [-3.0, 1.0]]), 40_000
     arguments = (draw_offsets(m, rng=1),) if name == "fourier_offset" else ()
@@ -335,7 +336,7 @@ def test_the_same_seed_for_data_and_frequencies_leaves_them_independent():
     assert not any(np.isin(draw_offsets(30, rng=7), 2 * np.pi * stream.random(900)).any() for stream in streams)
 
 
-@pytest.mark.parametrize("name", features.MAPS)
+@each_cosine
 @pytest.mark.parametrize("kernel", [Gaussian(3.0), Cauchy(), ExponentialPower(0.5), Laplacian([1.0, 3.0])], ids=repr)
 def test_features_needed_are_enough_and_two_fewer_are_not(kernel, name):
     D = needed(kernel, 0.03, feature_map=name)

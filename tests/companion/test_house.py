@@ -30,7 +30,7 @@ ORDER = f"""
     mcmc
     frequencies.hadamard frequencies.base frequencies.independent frequencies.orthogonal frequencies.structured
     frequencies.grids frequencies
-    features._fast features.cosines features.binning features.errors features
+    features._fast features.cosines features.positive features.binning features.errors features
     svm.psd svm.ridge svm.smo svm.dual svm
     lowrank attention estimators.shared estimators.machines estimators.maps estimators nn {" ".join(LEAVES)}
 """.split()  # lowest first
@@ -40,6 +40,7 @@ CORES = {
     "kernels.matern": ["matern", "matern_by_bessel"], "kernels.dot": ["polynomial", "softmax"],
     "kernels.exponential_power": ["exponential_power", "exponential_square"],
     "features.cosines": ["pairs", "offset_cosines", "product", "long_product"],
+    "features.positive": ["log_positive", "log_hyperbolic"],
 }  # fmt: skip
 ON_THE_HOST = ["matern_by_bessel"]  # a core that only SciPy computes
 FILES = api.files()
