@@ -32,13 +32,15 @@ ORDER = f"""
     frequencies.grids frequencies
     features._fast features.cosines features.binning features.errors features
     svm.psd svm.ridge svm.smo svm.dual svm
-    lowrank attention estimators.shared estimators.machines estimators.maps estimators nn {" ".join(LEAVES)}
+    lowrank attention.shared attention.exact attention
+    estimators.shared estimators.machines estimators.maps estimators nn {" ".join(LEAVES)}
 """.split()  # lowest first
 ORDER = ["companion", *(f"companion.{name}" for name in ORDER)]
 CORES = {
     "kernels.gaussian": ["gaussian"], "kernels.laplacian": ["laplacian"], "kernels.cauchy": ["cauchy"],
     "kernels.matern": ["matern", "matern_by_bessel"], "kernels.dot": ["polynomial", "softmax"],
     "kernels.exponential_power": ["exponential_power", "exponential_square"],
+    "attention.exact": ["softmax_weights", "attention"],
     "features.cosines": ["pairs", "offset_cosines", "product", "long_product"],
 }  # fmt: skip
 ON_THE_HOST = ["matern_by_bessel"]  # a core that only SciPy computes
