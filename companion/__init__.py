@@ -15,7 +15,7 @@ array([[1., 1.],
 
 from importlib.metadata import PackageNotFoundError, version
 
-__all__ = ["kernels", "mcmc", "frequencies", "features", "svm", "estimators"]
+__all__ = ["kernels", "mcmc", "frequencies", "features", "svm", "attention", "estimators"]
 __all__ += ["datasets", "plotting", "figures_kernels", "figures_features", "figures_frequencies", "show"]
 
 try:

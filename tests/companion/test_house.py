@@ -32,13 +32,17 @@ ORDER = f"""
     frequencies.grids frequencies
     features._fast features.cosines features.positive features.binning features.errors features
     svm.psd svm.ridge svm.smo svm.dual svm
-    lowrank attention estimators.shared estimators.machines estimators.maps estimators nn {" ".join(LEAVES)}
+    lowrank attention.shared attention.exact attention.linear attention.state attention
+    estimators.shared estimators.machines estimators.maps estimators nn {" ".join(LEAVES)}
 """.split()  # lowest first
 ORDER = ["companion", *(f"companion.{name}" for name in ORDER)]
 CORES = {
     "kernels.gaussian": ["gaussian"], "kernels.laplacian": ["laplacian"], "kernels.cauchy": ["cauchy"],
     "kernels.matern": ["matern", "matern_by_bessel"], "kernels.dot": ["polynomial", "softmax"],
     "kernels.exponential_power": ["exponential_power", "exponential_square"],
+    "attention.exact": ["softmax_weights", "attention"],
+    "attention.linear": ["causal_sums", "log_causal_sums", "log_sums_within", "log_pairs", "log_sums", "log_read",
+                         "add", "divide"],
     "features.cosines": ["pairs", "offset_cosines", "product", "long_product"],
     "features.positive": ["log_positive", "log_hyperbolic"],
 }  # fmt: skip

@@ -1,0 +1,136 @@
+"""Decoding: the sums over all keys so far are a state of constant size, to which each token adds a term.
+
+    S_i = S_{i-1} + φ(k_i) [v_i, 1],    output_i = φ(q_i)ᵀ S_i, divided by its last entry
+
+(Katharopoulos et al. 2020, "Transformers are RNNs", section 3.4). It is ``linear_attention`` with is_causal, in pieces
+of any length. States of parts of a sequence add up, in any grouping.
+
+>>> output, state = linear_attention_step(None, [[1.0]], phi_key=[[2.0]], value=[[3.0]])
+>>> linear_attention_step(state, [[1.0]], phi_key=[[1.0]], value=[[0.0]])[0]
+array([[2.]])
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import array_api_compat as compat
+import numpy as np
+
+from companion._core import checks
+from companion._core.arrays import Array, namespace
+from companion.attention import linear, shared
+
+
+@dataclass(frozen=True, eq=False)
+class LinearState:
+    """The sums over keys that linear attention needs of them: Σ_j φ(k_j) [v_j, 1] = exp(maxima) · sums.
+
+    Parameters
+    ----------
+    sums : array of shape (..., D, e + 1)
+        A row for each feature; its last entry is the sum of the features.
+    maxima : array of shape (..., D, 1), or None
+        Where features are logarithms, the largest of each feature so far, which is its scale; else None.
+    """
+
+    sums: Array
+    maxima: Array | None = None
+
+    def merge(self, other: "LinearState") -> "LinearState":
+        """The state of two parts of a sequence together; associative, up to rounding.
+
+        Parameters
+        ----------
+        other : LinearState
+            That of the other part.
+
+        Returns
+        -------
+        LinearState
+
+        Raises
+        ------
+        ValueError
+            If only one of them is of logarithms, or shapes, backends or devices differ.
+        """
+        _check(other, "other", self.sums, self.maxima is not None)
+        if self.maxima is None:
+            return LinearState(self.sums + other.sums)
+        return LinearState(*linear.add((self.sums, self.maxima), (other.sums, other.maxima)))
+
+    def __repr__(self) -> str:
+        return f"LinearState(sums=array of shape {tuple(self.sums.shape)}, log={self.maxima is not None})"
+
+
+def linear_attention_step(
+    state: LinearState | None, phi_query: Any, phi_key: Any, value: Any, *, log: bool = False
+) -> tuple[Array, LinearState]:
+    """Causal linear attention of the next tokens, given the state of all before them.
+
+    Parameters
+    ----------
+    state : LinearState or None
+        From the step before; None at the start.
+    phi_query : array of shape (..., n, D)
+        Features of the next queries, or their logarithms; n is 1 where a token is decoded at a time.
+    phi_key : array of shape (..., n, D)
+        Features of their keys.
+    value : array of shape (..., n, e)
+        Values, one for each key.
+    log : bool
+        The features are given as logarithms.
+
+    Returns
+    -------
+    output : array of shape (..., n, e)
+        As the same rows of ``linear_attention`` of the whole sequence with is_causal.
+    state : LinearState
+        That of all tokens so far, in float32 or float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As ``linear_attention``, or if the state is of other shapes, or not of logarithms where these are given.
+
+    Notes
+    -----
+    Page: ``attention/linear-attention``. Core: ``attention.linear.log_read`` of the state.
+    """
+    (query, key, value), dtype = shared.read_all(phi_query=phi_query, phi_key=phi_key, value=value)
+    shared.check_causal(query, key)
+    columns = linear.with_ones(value)
+    with np.errstate(over="ignore", invalid="ignore"):
+        new = LinearState(*linear.log_sums(key, columns)) if log else LinearState(key.mT @ columns)
+        sums, top = linear.causal(query, key, columns, log, 64)
+        if state is not None:
+            _check(state, "state", new.sums, log)
+            sums = _with_earlier(state, query, sums, top)
+            new = state.merge(new)
+        output = linear.divide(sums)
+    linear.require_weights(sums)
+    return namespace(output).astype(output, dtype, copy=False), new
+
+
+def _with_earlier(state: LinearState, query: Array, sums: Array, top: Array | None) -> Array:
+    """The sums of rows with those over the keys of the state."""
+    if state.maxima is None:
+        return sums + query @ state.sums
+    return linear.add((sums, top), linear.log_read(query, state.sums, state.maxima))[0]
+
+
+def _check(state: Any, name: str, sums: Array, log: bool) -> None:
+    """Refuse what is no state of these features."""
+    if not isinstance(state, LinearState):
+        fix = "Pass what the step before returned."
+        checks.fail(name, "a LinearState", type(state).__name__, fix, TypeError)
+    if (state.maxima is not None) != log:
+        got = "one of features" if log else "one of logarithms"
+        checks.fail(name, f"of {'logarithms' if log else 'features'}", got, "Use the same log=... in every step.")
+    found, wanted = (_place(x) for x in (state.sums, sums))
+    if found != wanted:
+        checks.fail(name, f"of {wanted}", found, "A state goes on with the heads, features and device it began with.")
+
+
+def _place(x: Array) -> str:
+    backend = namespace(x).__name__.removeprefix("array_api_compat.")
+    return f"shape {tuple(x.shape)} of {backend} on {compat.device(x)}"
