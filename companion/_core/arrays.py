@@ -15,7 +15,7 @@ Integer seeds are combined with the purpose of the draw: data and frequencies ma
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from hashlib import sha256
@@ -160,14 +160,20 @@ def read(name: str, value: Any, ndim: tuple[int, ...] = (2,)) -> tuple[Array, An
 def read_beside(X: Array, dtype: Any, value: Any) -> tuple[Array, Array, Any]:
     """Convert and check a second data argument ``Y`` of a kernel: (X, Y, dtype of the result), in a common dtype."""
     Y, dtype_y = read("Y", value)
-    for what, place in (("backend", _backend), ("device", lambda x: str(compat.device(x)))):
-        if place(X) != place(Y):
-            fix = "Convert one of them, for example torch.as_tensor(Y), or move it, Y.to(X.device)."
-            checks.fail("X and Y", f"on the same {what}", f"{place(X)} and {place(Y)}", fix)
+    require_one_place("X and Y", (X, Y), "one of them, for example torch.as_tensor(Y), or move it, Y.to(X.device).")
     checks.same_features("X", tuple(X.shape), "Y", tuple(Y.shape))
     xp = namespace(X)
     common = xp.result_type(X, Y)
     return xp.astype(X, common, copy=False), xp.astype(Y, common, copy=False), xp.result_type(dtype, dtype_y)
+
+
+def require_one_place(names: str, values: Sequence[Array], fix: str) -> None:
+    """Refuse arrays on different backends or devices; ``fix`` says what to convert."""
+    for what, place in (("backend", backend), ("device", lambda x: str(compat.device(x)))):
+        found = [place(x) for x in values]
+        if len(set(found)) > 1:
+            got = (" and " if len(found) == 2 else ", ").join(found)
+            checks.fail(names, f"on the same {what}", got, f"Convert {fix}")
 
 
 def read_on_host(name: str, value: Any, ndim: tuple[int, ...] = (2,)) -> tuple[np.ndarray, np.dtype]:
@@ -265,7 +271,8 @@ def _numbers(x: np.ndarray) -> np.ndarray:
     return x.astype(np.float64)
 
 
-def _backend(x: Array) -> str:
+def backend(x: Array) -> str:
+    """The name of the library that ``x`` is an array of."""
     return namespace(x).__name__.removeprefix("array_api_compat.")
 
 

@@ -38,19 +38,12 @@ def read_all(**values: Any) -> tuple[list[Array], Any]:
             fix = "Pad it, torch.nested.to_padded_tensor(x, 0.0), and pass key_mask."
             checks.fail(name, "one array of equally long sequences", "a nested tensor", fix, TypeError)
     read, dtypes = zip(*(arrays.read(name, value, arrays.BATCHES) for name, value in values.items()), strict=True)
-    for what, place in (("backend", _backend), ("device", lambda x: str(compat.device(x)))):
-        found = [place(x) for x in read]
-        if len(set(found)) > 1:
-            fix = "Convert them, for example torch.as_tensor(key), or move them, key.to(query.device)."
-            checks.fail(", ".join(values), f"on the same {what}", ", ".join(found), fix)
+    fix = "them, for example torch.as_tensor(key), or move them, key.to(query.device)."
+    arrays.require_one_place(", ".join(values), read, fix)
     _check_shapes(list(values), [tuple(x.shape) for x in read])
     xp = namespace(read[0])
     common = xp.result_type(*read)
     return [xp.astype(x, common, copy=False) for x in read], xp.result_type(*dtypes)
-
-
-def _backend(x: Array) -> str:
-    return namespace(x).__name__.removeprefix("array_api_compat.")
 
 
 def _check_shapes(names: list[str], shapes: list[tuple[int, ...]]) -> None:

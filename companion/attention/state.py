@@ -17,7 +17,7 @@ import array_api_compat as compat
 import numpy as np
 
 from companion._core import checks
-from companion._core.arrays import Array, namespace
+from companion._core.arrays import Array, backend, namespace
 from companion.attention import linear, shared
 
 
@@ -132,5 +132,4 @@ def _check(state: Any, name: str, sums: Array, log: bool) -> None:
 
 
 def _place(x: Array) -> str:
-    backend = namespace(x).__name__.removeprefix("array_api_compat.")
-    return f"shape {tuple(x.shape)} of {backend} on {compat.device(x)}"
+    return f"shape {tuple(x.shape)} of {backend(x)} on {compat.device(x)}"

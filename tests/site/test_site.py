@@ -22,7 +22,6 @@ CUT = (HERE / "cut.js").read_text(encoding="utf-8")
 AXE = (HERE / "axe.min.js").read_text(encoding="utf-8")
 PAGES = toc()
 NOTEBOOKS = [name for name in PAGES if Page(name).is_notebook]
-FIRST_EDITION = ROOT / "book" / "first-edition.txt"
 
 STATES = [(390, "dark", "page"), (1280, "light", "page"), (1280, "dark", "frame"), (390, "light", "frame")]
 FIRST_FIGURE = """[...document.querySelectorAll("article img")].find((image) => image.checkVisibility())
@@ -60,8 +59,7 @@ def test_page(visit, page):
 
 def is_in_mould(page):
     """Whether a page is a chapter that is not in its first edition: its outputs must fit a phone."""
-    first = FIRST_EDITION.read_text(encoding="utf-8").split() if FIRST_EDITION.exists() else PAGES
-    return Page(page).is_chapter and page not in first
+    return Page(page).is_chapter and not Page(page).is_first_edition
 
 
 DISPLAYED = "mjx-container[display]"
