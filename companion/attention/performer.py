@@ -23,7 +23,7 @@ import numpy as np
 from companion._core import arrays, checks
 from companion._core.arrays import Array, follow, host, namespace
 from companion.attention import _fast, linear, shared
-from companion.features.positive import log_hyperbolic, log_positive, read_rows, refuse_half_grids, with_digits
+from companion.features.positive import log_hyperbolic, log_positive, read_rows, require_whole, with_digits
 from companion.frequencies.hadamard import Hadamard
 
 FEATURES = {"positive": log_positive, "hyperbolic": log_hyperbolic}
@@ -136,7 +136,7 @@ def performer_attention(
 def _read_rows(W: Any, query: Array, key: Array, scale: float, feature: str) -> tuple[Any, Any, Array, Array]:
     """Dense rows beside the query, the logarithms of their weights, and query and key in a dtype that suffices."""
     if feature == "positive":
-        refuse_half_grids(W)
+        require_whole(W)
     rows, weights, longest = read_rows(W)
     checks.same_features("query", tuple(query.shape), "W", tuple(rows.shape))
     query, key = with_digits("query and key", [query, key], longest, scale)

@@ -80,7 +80,7 @@ def positive(X: Any, W: Any, *, log: bool = False) -> Array:
     array([[0.707, 0.707],
            [0.707, 0.26 ]])
     """
-    refuse_half_grids(W)
+    require_whole(W)
     return _features(log_positive, X, W, columns=1, log=log)
 
 
@@ -120,6 +120,13 @@ def hyperbolic(X: Any, W: Any, *, log: bool = False) -> Array:
            [0.707, 0.26 ]])
     """
     return _features(log_hyperbolic, X, W, columns=2, log=log)
+
+
+def require_whole(W: Any) -> None:
+    """Refuse half grids, where features of -w are not made as well."""
+    if isinstance(W, Frequencies) and W.scheme == "gauss_hermite":
+        fix = "Use hyperbolic, whose features of -w are the other half."
+        checks.fail("W", "a whole sample", "the half of a grid that scheme='gauss_hermite' keeps", fix)
 
 
 def _features(core: Callable[..., Array], X: Any, W: Any, columns: int, log: bool) -> Array:
@@ -167,13 +174,6 @@ def with_digits(name: str, blocks: list[Array], longest: float, scale: float = 1
         got = "an exponent, ⟨w, x⟩ - |x|²/2, of which float64 rounds away more than 0.001"
         checks.fail(name, "so small that its exponents keep their digits", got, f"Scale {name}.")
     return [xp.astype(x, xp.float64) for x in blocks]
-
-
-def refuse_half_grids(W: Any) -> None:
-    """Refuse the rows of which -w is missing."""
-    if isinstance(W, Frequencies) and W.scheme == "gauss_hermite":
-        fix = "Use hyperbolic, whose features of -w are the other half."
-        checks.fail("W", "a whole sample", "the half of a grid that scheme='gauss_hermite' keeps", fix)
 
 
 def _half_logarithms(weights: Array, columns: int, log: bool) -> Array:
