@@ -80,9 +80,7 @@ def positive(X: Any, W: Any, *, log: bool = False) -> Array:
     array([[0.707, 0.707],
            [0.707, 0.26 ]])
     """
-    if isinstance(W, Frequencies) and W.scheme == "gauss_hermite":
-        fix = "Use hyperbolic, whose features of -w are the other half."
-        checks.fail("W", "a whole sample", "the half of a grid that scheme='gauss_hermite' keeps", fix)
+    require_whole(W)
     return _features(log_positive, X, W, columns=1, log=log)
 
 
@@ -122,6 +120,13 @@ def hyperbolic(X: Any, W: Any, *, log: bool = False) -> Array:
            [0.707, 0.26 ]])
     """
     return _features(log_hyperbolic, X, W, columns=2, log=log)
+
+
+def require_whole(W: Any) -> None:
+    """Refuse half grids, where features of -w are not made as well."""
+    if isinstance(W, Frequencies) and W.scheme == "gauss_hermite":
+        fix = "Use hyperbolic, whose features of -w are the other half."
+        checks.fail("W", "a whole sample", "the half of a grid that scheme='gauss_hermite' keeps", fix)
 
 
 def _features(core: Callable[..., Array], X: Any, W: Any, columns: int, log: bool) -> Array:
