@@ -27,14 +27,12 @@ def brackets(n: int, D: int, e: int) -> Axes:
         (left - gap - n, 0, n, D, "factor"), (left, D + gap, e + 1, n, "factor"), (left, 0, e + 1, D, "blue"),
     ):  # fmt: skip
         ax.add_patch(plt.Rectangle((x, y), width, height, **looks[look]))
-    if n >= 256:
-        middle = corner + n / 2, n / 2
-        ax.text(*middle, f"${n} \\times {n}$", ha="center", va="center", color=PALETTE["paper"])
     note(ax, "$\\Phi$", (0, n), (0, 3), va="bottom")
     note(ax, "$\\Psi^{\\top}$", (corner + n, n + gap + D / 2), (4, 0), va="center")
     note(ax, "$\\Psi^{\\top}$", (left - gap - n / 2, D), (0, 3), ha="center", va="bottom")
     note(ax, "$U$", (left + (e + 1) / 2, D + gap + n), (0, 3), ha="center", va="bottom")
-    note(ax, "first $\\Phi\\Psi^{\\top}$", (0, 0), (0, -6), va="top", color=PALETTE["rust"])
+    text = f"first $\\Phi\\Psi^{{\\top}}$, {n} × {n}"
+    note(ax, text, (0, 0), (0, -6), va="top", color=PALETTE["rust"])
     text = f"first $\\Psi^{{\\top}} U$, {D} × {e + 1}"
     note(ax, text, (left + e, 0), (0, -6), ha="right", va="top", color=PALETTE["blue"])
     ax.set(xlim=(-20, left + e + 30), ylim=(-120, LARGEST + D + 160), aspect="equal")
