@@ -44,7 +44,7 @@ def same_estimator() -> dict:
     for sigma in SIGMAS:
         tensors = sample(N, sigma)
         for name, attention in attentions(is_causal=False).items():
-            table.setdefault(name, {})[f"σ = {sigma}"] = error(attention(*tensors), formula(*tensors))
+            table.setdefault(f"σ = {sigma}", {})[name] = error(attention(*tensors), formula(*tensors))
     return table
 
 
@@ -58,7 +58,7 @@ def past_of_a_later_key() -> dict:
         for name, attention in attentions(is_causal=True).items():
             before, after = (attention(query, k, value)[..., :-1, :] for k in (key, changed))
             moved = (after - before).norm(dim=-1) / before.norm(dim=-1)
-            table.setdefault(name, {})[f"σ = {sigma}"] = digits(moved.max())
+            table.setdefault(f"σ = {sigma}", {})[name] = digits(moved.max())
     return table
 
 
@@ -70,7 +70,7 @@ def first_row() -> dict:
         first = tensors[2][..., 0, :]
         for name, attention in attentions(is_causal=True).items():
             off = (attention(*tensors)[..., 0, :] - first).norm(dim=-1) / first.norm(dim=-1)
-            table.setdefault(name, {})[f"σ = {sigma}"] = digits(off.max())
+            table.setdefault(f"σ = {sigma}", {})[name] = digits(off.max())
     return table
 
 
@@ -110,7 +110,7 @@ def diagonal(draws: int) -> dict:
                 estimate = np.exp(2 * norm * total / dim**0.5 - 2 * norm**2).mean(axis=1)
                 off, spread = estimate.mean() - 1, estimate.std() / draws**0.5
                 row = {"bias": digits(off), "standard_error": digits(spread)}
-                table[name][f"d = {dim}, |x| = {norm:g}"] = row
+                table[name][f"d = {dim}, norm {norm:g}"] = row
     return table
 
 
