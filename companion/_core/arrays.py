@@ -83,6 +83,17 @@ def requires_grad(x: Any) -> bool:
     return compat.is_torch_array(x) and x.requires_grad
 
 
+def is_plain(x: Array) -> bool:
+    """Whether ``x`` is a NumPy array, or a tensor on the host that ``torch.func`` and forward gradients do not see."""
+    if isinstance(x, np.ndarray):
+        return True
+    if not compat.is_torch_array(x) or on_device(x):
+        return False
+    torch = sys.modules["torch"]
+    wrapped = torch._C._functorch.is_functorch_wrapped_tensor(x)
+    return not wrapped and torch.autograd.forward_ad.unpack_dual(x).tangent is None
+
+
 def reaches_host(*arrays: Array | None) -> bool:
     """Whether NumPy and SciPy may compute with these: they are on the host and record no gradient."""
     return not any(x is not None and (on_device(x) or requires_grad(x) or in_vmap(x)) for x in arrays)
@@ -122,7 +133,7 @@ def largest_square(*blocks: Array | None) -> float:
     for x in blocks:
         if x is not None and readable(x):
             xp, x = namespace(x), x.detach() if hasattr(x, "detach") else x
-            square = float(xp.max(xp.sum(x * x, axis=-1)))
+            square = float(xp.max(xp.vecdot(x, x)))
             largest = square if not square <= largest else largest  # NaN wins
     return largest
 
@@ -150,8 +161,11 @@ def read(name: str, value: Any, ndim: tuple[int, ...] = (2,)) -> tuple[Array, An
     if x.ndim not in ndim or 0 in x.shape:
         checks.shape(name, tuple(x.shape), ndim)
     xp = namespace(x)
-    if readable(x) and not bool(xp.all(xp.isfinite(x))):
-        checks.finite(name, np.isfinite(host(xp.astype(x, xp.float64))))
+    if readable(x):
+        with np.errstate(all="ignore"):  # the sum tells it without a second array, unless it overflows
+            finite = bool(xp.isfinite(xp.sum(x))) or bool(xp.all(xp.isfinite(x)))
+        if not finite:
+            checks.finite(name, np.isfinite(host(xp.astype(x, xp.float64))))
     if isinstance(x, np.ndarray) and x.dtype in _FLOATS:
         return x, x.dtype
     return (xp.astype(x, xp.float32) if dtype_name(x) in HALF else x), x.dtype

@@ -17,7 +17,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from companion._core import arrays, checks
+from companion._core import arrays
 from companion._core.arrays import Array, namespace
 from companion.attention import shared
 
@@ -105,9 +105,9 @@ def softmax_attention(
     scale = query.shape[-1] ** -0.5 if scale is None else arrays.number("scale", scale, allow_zero=True)
     rows = math.prod(query.shape[:-1])
     arrays.fits_memory("the weights", rows, key.shape[-2], query, "Use fewer queries at once.", copies=3)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with shared.full_precision(query), np.errstate(over="ignore", invalid="ignore"):
         output = attention(query, key, value, scale, _allowed(query, key, mask, is_causal))
-    _require_finite(output)
+    shared.require_finite(output, "scale * query @ key.T", "Scale query and key down, or pass them in float64.")
     return namespace(output).astype(output, dtype, copy=False)
 
 
@@ -120,11 +120,3 @@ def _allowed(query: Array, key: Array, mask: Array | None, is_causal: bool) -> A
     position = namespace(key).arange(key.shape[-2], device=compat.device(key))
     past = position[:, None] >= position[None, :]  # (n, l)
     return past if mask is None else past & mask
-
-
-def _require_finite(output: Array) -> None:
-    """Refuse inner products that left the range of their dtype."""
-    xp = namespace(output)
-    if arrays.readable(output) and not bool(xp.all(xp.isfinite(output))):
-        fix = "Scale query and key down, or pass them in float64."
-        checks.no_overflow("scale * query @ key.T", float(xp.finfo(output.dtype).max), fix)

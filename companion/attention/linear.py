@@ -164,26 +164,29 @@ def linear_attention(
     if is_causal:
         shared.check_causal(query, key)
     key, columns = masked(key, with_ones(value), shared.read_mask(key_mask, query, key, is_causal), log)
-    with np.errstate(over="ignore", invalid="ignore"):
-        sums = _sums(query, key, columns, log, is_causal, chunk_size)
-        output = divide(sums)
-    require_weights(sums, 0.0 if log else _rounding(query, key, is_causal))
+    with shared.full_precision(query), np.errstate(over="ignore", invalid="ignore"):
+        total = sums(query, key, columns, log, chunk(chunk_size, query) if is_causal else 0)
+        output = divide(total)
+    require_weights(total, 0.0 if log else _rounding(query, key, is_causal))
     return namespace(output).astype(output, dtype, copy=False)
 
 
-def _sums(query: Array, key: Array, columns: Array, log: bool, is_causal: bool, chunk_size: int) -> Array:
-    """Numerators and denominators, of any scale in a row."""
-    if is_causal:
-        return causal(query, key, columns, log, chunk_size)[0]
+def sums(query: Array, key: Array, columns: Array, log: bool, size: int) -> Array:
+    """Numerators and denominators, of any scale in a row; causal in chunks of ``size``, full if that is 0."""
+    if size:
+        return causal(query, key, columns, log, size)[0]
     return log_read(query, *log_sums(key, columns))[0] if log else query @ (key.mT @ columns)
 
 
-def causal(query: Array, key: Array, columns: Array, log: bool, chunk_size: int) -> tuple[Array, Array | None]:
+def chunk(size: int, query: Array) -> int:
+    """The rows of a chunk: a power of 2, and no more than the length needs."""
+    return 1 << (min(size, query.shape[-2]) - 1).bit_length()
+
+
+def causal(query: Array, key: Array, columns: Array, log: bool, size: int) -> tuple[Array, Array | None]:
     """The causal sums and, of logarithms, their scales, for any length: rows of zeros fill the last chunk."""
     n = query.shape[-2]
-    size = 1 << (min(chunk_size, n) - 1).bit_length()
-    missing = -n % size
-    Q, K, U = (_pad(x, missing) for x in (query, key, columns))
+    Q, K, U = (_pad(x, -n % size) for x in (query, key, columns))
     if not log:
         return causal_sums(Q, K, U, size)[..., :n, :], None
     sums, top = log_causal_sums(Q, K, U, size)
@@ -235,13 +238,21 @@ def _rounding(query: Array, key: Array, is_causal: bool) -> Any:
 
 
 def _before(sums: Array, maxima: Array) -> Scaled:
-    """The sums before each chunk, of those of the chunks: (..., n / C, D, e + 1) and (..., n / C, D, 1)."""
+    """The sums before each chunk, of those of the chunks: (..., n / C, D, e + 1) and (..., n / C, D, 1).
+
+    By doubling: after step t they hold those of the 2^t chunks before, so that few operations do for many chunks.
+    """
     xp = namespace(sums)
-    state = xp.zeros_like(sums[..., 0, :, :]), xp.full_like(maxima[..., 0, :, :], lowest(maxima))
-    states = [state]
-    for c in range(sums.shape[-3] - 1):
-        states.append(add(states[-1], (sums[..., c, :, :], maxima[..., c, :, :])))
-    return xp.stack([s for s, _ in states], axis=-3), xp.stack([m for _, m in states], axis=-3)
+    first = xp.zeros_like(sums[..., :1, :, :]), xp.full_like(maxima[..., :1, :, :], lowest(maxima))
+    state = tuple(xp.concat([one, x[..., :-1, :, :]], axis=-3) for one, x in zip(first, (sums, maxima), strict=True))
+    step = 1
+    while step < sums.shape[-3]:
+        head, tail, past = (
+            tuple(x[..., part, :, :] for x in state) for part in (slice(step), slice(step, None), slice(-step))
+        )
+        state = tuple(xp.concat(pair, axis=-3) for pair in zip(head, add(tail, past), strict=True))
+        step *= 2
+    return state
 
 
 def _log_sum_exp(x: Array) -> Array:

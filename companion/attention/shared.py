@@ -7,6 +7,8 @@ Axis -2 is the length, axis -1 the dimension, all axes before them are batches a
 array([ True])
 """
 
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import array_api_compat as compat
@@ -96,3 +98,21 @@ def _require_keys(mask: np.ndarray, is_causal: bool) -> None:
         row, why = ("row 0", ", which sees key 0 only") if is_causal else ("every row", "")
         fix = "Take empty sequences out; in causal attention put the padding at the end."
         checks.fail("key_mask", "True for a key of each row", f"no key for {row} of query{place}{why}", fix)
+
+
+def full_precision(x: Array) -> AbstractContextManager:
+    """Products in the dtype of ``x`` also inside ``torch.autocast``, whose bfloat16 has three digits."""
+    if not compat.is_torch_array(x):
+        return nullcontext()
+    return sys.modules["torch"].autocast(x.device.type, enabled=False)
+
+
+def require_finite(output: Array, name: str, fix: str) -> None:
+    """Refuse an output that left the range of its dtype. The sum of all entries tells it, unless that overflows."""
+    if not arrays.readable(output):
+        return
+    xp, values = namespace(output), arrays.detached(output)
+    with np.errstate(all="ignore"):
+        finite = bool(xp.isfinite(xp.sum(values))) or bool(xp.all(xp.isfinite(values)))
+    if not finite:
+        checks.no_overflow(name, float(xp.finfo(values.dtype).max), fix)

@@ -99,9 +99,9 @@ def linear_attention_step(
     (query, key, value), dtype = shared.read_all(phi_query=phi_query, phi_key=phi_key, value=value)
     shared.check_causal(query, key)
     columns = linear.with_ones(value)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with shared.full_precision(query), np.errstate(over="ignore", invalid="ignore"):
         new = LinearState(*linear.log_sums(key, columns)) if log else LinearState(key.mT @ columns)
-        sums, top = linear.causal(query, key, columns, log, 64)
+        sums, top = linear.causal(query, key, columns, log, linear.chunk(64, query))
         if state is not None:
             _check(state, "state", new.sums, log)
             sums = _with_earlier(state, query, sums, top)

@@ -1,7 +1,7 @@
 """What is done with the projections XWᵀ: features φ with ⟨φ(x), φ(y)⟩ ≈ k(x, y), and the exact error of each entry.
 
 ``cosines`` holds random Fourier features, ``positive`` exponentials for the softmax kernel, ``binning`` random binning,
-``errors`` the variances.
+``simple`` maps of one line, ``errors`` the variances.
 
 >>> fourier([[0.0], [1.0]], W=[[1.0], [2.0]]).shape
 (2, 4)
@@ -17,7 +17,8 @@ from companion.features.cosines import (
 )
 from companion.features.errors import COLUMNS, MAPS, features_needed, standard_error
 from companion.features.positive import hyperbolic, positive
+from companion.features.simple import elu_plus_one, relu, taylor
 
-__all__ = ["COLUMNS", "MAPS", "Grids", "cosine_average_reference", "draw_grids", "draw_offsets", "features_needed"]
-__all__ += ["fourier", "fourier_offset", "fourier_reference", "hyperbolic", "positive", "random_binning"]
-__all__ += ["random_binning_reference", "standard_error"]
+__all__ = ["COLUMNS", "MAPS", "Grids", "cosine_average_reference", "draw_grids", "draw_offsets", "elu_plus_one"]
+__all__ += ["features_needed", "fourier", "fourier_offset", "fourier_reference", "hyperbolic", "positive"]
+__all__ += ["random_binning", "random_binning_reference", "relu", "standard_error", "taylor"]

@@ -80,9 +80,7 @@ def positive(X: Any, W: Any, *, log: bool = False) -> Array:
     array([[0.707, 0.707],
            [0.707, 0.26 ]])
     """
-    if isinstance(W, Frequencies) and W.scheme == "gauss_hermite":
-        fix = "Use hyperbolic, whose features of -w are the other half."
-        checks.fail("W", "a whole sample", "the half of a grid that scheme='gauss_hermite' keeps", fix)
+    require_whole(W)
     return _features(log_positive, X, W, columns=1, log=log)
 
 
@@ -124,6 +122,13 @@ def hyperbolic(X: Any, W: Any, *, log: bool = False) -> Array:
     return _features(log_hyperbolic, X, W, columns=2, log=log)
 
 
+def require_whole(W: Any) -> None:
+    """Refuse half grids, where features of -w are not made as well."""
+    if isinstance(W, Frequencies) and W.scheme == "gauss_hermite":
+        fix = "Use hyperbolic, whose features of -w are the other half."
+        checks.fail("W", "a whole sample", "the half of a grid that scheme='gauss_hermite' keeps", fix)
+
+
 def _features(core: Callable[..., Array], X: Any, W: Any, columns: int, log: bool) -> Array:
     with np.errstate(all="ignore"):
         X, rows, dtype, log_amplitude, inner = _read(X, W, columns, log)
@@ -136,31 +141,39 @@ def _features(core: Callable[..., Array], X: Any, W: Any, columns: int, log: boo
 def _read(X: Any, W: Any, columns: int, log: bool) -> tuple[Array, Any, Any, Any, Angles]:
     """X, W, the dtype of the result, the logarithm of each row's amplitude, and what multiplies X and W."""
     X, dtype = arrays.read("X", X, arrays.BATCHES)
-    rows, weights = (W.rows, W.weights) if isinstance(W, Frequencies) else (arrays.read("W", W)[0], None)
+    rows, weights, longest = read_rows(W)
     checks.same_features("X", tuple(X.shape), "W", tuple(rows.shape))
     size = (math.prod(X.shape[:-1]), columns * rows.shape[0])
     arrays.fits_memory("features", *size, X, "Transform X in blocks of rows.", copies=2)
-    xp, structured = namespace(X), isinstance(rows, Hadamard)
-    longest = rows.longest() if structured else math.sqrt(arrays.largest_square(rows))
-    if not (_rounding(X, longest) <= LARGEST_ANGLE_EPS and longest < float(xp.finfo(X.dtype).max)):
-        X = xp.astype(X, xp.float64)
-        _require_digits(_rounding(X, longest))
+    [X] = with_digits("X", [X], longest)
     log_amplitude = -math.log(columns * rows.shape[0]) / 2
     if weights is not None:
         log_amplitude = _half_logarithms(follow(weights, X), columns, log)
-    return (
-        X,
-        rows if structured else follow(rows, X),
-        dtype,
-        log_amplitude,
-        _structured_product if structured else product,
-    )
+    if isinstance(rows, Hadamard):
+        return X, rows, dtype, log_amplitude, _structured_product
+    return X, follow(rows, X), dtype, log_amplitude, product
 
 
-def _rounding(X: Array, longest: float) -> float:
-    """A bound of what rounding changes an exponent by: eps (|x| |w| + |x|²/2)."""
-    largest = math.sqrt(arrays.largest_square(X))
-    return float(namespace(X).finfo(X.dtype).eps) * largest * (longest + largest / 2)
+def read_rows(W: Any) -> tuple[Any, Array | None, float]:
+    """The rows of W, dense or structured, their weights, if there are any, and the length of the longest."""
+    rows, weights = (W.rows, W.weights) if isinstance(W, Frequencies) else (arrays.read("W", W)[0], None)
+    longest = rows.longest() if isinstance(rows, Hadamard) else math.sqrt(arrays.largest_square(rows))
+    return rows, weights, longest
+
+
+def with_digits(name: str, blocks: list[Array], longest: float, scale: float = 1.0) -> list[Array]:
+    """Data whose exponents keep their digits: in float64 if float32 rounds one by more than 0.001.
+
+    Of ⟨w, x⟩ - |x|²/2 rounding changes at most eps (|x| |w| + |x|²/2); x is the data times the root of ``scale``.
+    """
+    xp, largest = namespace(blocks[0]), math.sqrt(scale * arrays.largest_square(*blocks))
+    size, info = largest * (longest + largest / 2), xp.finfo(blocks[0].dtype)
+    if float(info.eps) * size <= LARGEST_ANGLE_EPS and longest < float(info.max):
+        return blocks
+    if not float(xp.finfo(xp.float64).eps) * size <= LARGEST_ANGLE_EPS:
+        got = "an exponent, ⟨w, x⟩ - |x|²/2, of which float64 rounds away more than 0.001"
+        checks.fail(name, "so small that its exponents keep their digits", got, f"Scale {name}.")
+    return [xp.astype(x, xp.float64) for x in blocks]
 
 
 def _half_logarithms(weights: Array, columns: int, log: bool) -> Array:
@@ -169,13 +182,6 @@ def _half_logarithms(weights: Array, columns: int, log: bool) -> Array:
     if log and readable(weights) and not bool(xp.all(weights > 0)):
         checks.fail("W", "without weights of 0 where log=True", "one of 0", "Leave out the rows of weight 0.")
     return xp.log(weights / columns) / 2
-
-
-def _require_digits(rounding: float) -> None:
-    """Refuse data of which an exponent, in float64, has lost its digits."""
-    if not rounding <= LARGEST_ANGLE_EPS:
-        got = "an exponent, ⟨w, x⟩ - |x|²/2, of which float64 rounds away more than 0.001"
-        checks.fail("X", "so small that its exponents keep their digits", got, "Scale X.")
 
 
 def _require_range(phi: Array, log: bool) -> None:

@@ -30,9 +30,10 @@ ORDER = f"""
     mcmc
     frequencies.hadamard frequencies.base frequencies.independent frequencies.orthogonal frequencies.structured
     frequencies.grids frequencies
-    features._fast features.cosines features.positive features.binning features.errors features
+    features._fast features.cosines features.positive features.simple features.binning features.errors features
     svm.psd svm.ridge svm.smo svm.dual svm
-    lowrank attention.shared attention.exact attention.linear attention.state attention
+    lowrank attention.shared attention.exact attention.linear attention._fast attention.performer
+    attention.state attention
     estimators.shared estimators.machines estimators.maps estimators nn {" ".join(LEAVES)}
 """.split()  # lowest first
 ORDER = ["companion", *(f"companion.{name}" for name in ORDER)]
@@ -43,8 +44,10 @@ CORES = {
     "attention.exact": ["softmax_weights", "attention"],
     "attention.linear": ["causal_sums", "log_causal_sums", "log_sums_within", "log_pairs", "log_sums", "log_read",
                          "add", "divide"],
+    "attention.performer": ["sums"],
     "features.cosines": ["pairs", "offset_cosines", "product", "long_product"],
     "features.positive": ["log_positive", "log_hyperbolic"],
+    "features.simple": ["linear_above_zero", "rectified", "one_and_x"],
 }  # fmt: skip
 ON_THE_HOST = ["matern_by_bessel"]  # a core that only SciPy computes
 FILES = api.files()

@@ -1,0 +1,169 @@
+"""Performer attention: softmax attention estimated by positive random features, in time linear in the length.
+
+With x = √scale q and y = √scale k the similarity exp(⟨x, y⟩) is the mean of ⟨φ(x), φ(y)⟩, for the features
+
+    φ(x) = exp(⟨w_r, x⟩ - |x|²/2),    r = 1 ... m,    w_r ~ N(0, I)
+
+(Choromanski et al. 2021, "Rethinking attention with Performers"), so that ``linear_attention`` of φ(x) and φ(y) has
+unbiased numerators and denominators; their quotient is not unbiased. The error of a similarity in units of itself grows
+with |x + y|: see ``features.positive``. The factor exp(-|x|²/2) of a query cancels, as do constants; nothing is added.
+
+>>> from companion.frequencies import draw
+>>> from companion.kernels import Softmax
+>>> W = draw(Softmax(), 512, dim=2, rng=0)
+>>> performer_attention([[0.5, 0.0]], key=[[0.5, 0.0], [0.0, 0.5]], value=[[1.0], [0.0]], W=W, scale=1.0).round(1)
+array([[0.6]])
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from companion._core import arrays, checks
+from companion._core.arrays import Array, follow, host, namespace
+from companion.attention import _fast, linear, shared
+from companion.features.positive import log_hyperbolic, log_positive, read_rows, require_whole, with_digits
+from companion.frequencies.hadamard import Hadamard
+
+FEATURES = {"positive": log_positive, "hyperbolic": log_hyperbolic}
+
+
+def sums(
+    query: Array, key: Array, columns: Array, W: Array, logs: Array | float, log_map: Any, mask: Any, size: int
+) -> Array:
+    """Numerators and denominators, each row at a scale of its own, for query and key times √scale: (..., n, e + 1).
+
+    ``log_map`` is ``log_positive`` or ``log_hyperbolic``, ``logs`` its log amplitude. Causal in chunks of ``size``, a
+    power of 2; 0 if every query sees every key.
+    """
+    log_query, log_key = (log_map(x, W, logs) for x in (query, key))
+    log_key, columns = linear.masked(log_key, columns, mask, log=True)
+    return linear.sums(log_query, log_key, columns, True, size)
+
+
+def performer_attention_reference(
+    query: np.ndarray, key: np.ndarray, value: np.ndarray, W: np.ndarray, is_causal: bool = False
+) -> np.ndarray:
+    """Linear attention with φ(x) = exp(Wx - |x|²/2), x = q/d^¼ or k/d^¼, straight from the formula, one sequence."""
+    X, Y = (x / x.shape[1] ** 0.25 for x in (query, key))
+    phi_query, phi_key = (np.exp(x @ W.T - np.sum(x * x, axis=1, keepdims=True) / 2) for x in (X, Y))
+    return linear.linear_attention_reference(phi_query, phi_key, value, is_causal)
+
+
+def performer_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    W: Any,
+    *,
+    feature: str = "positive",
+    is_causal: bool = False,
+    scale: float | None = None,
+    key_mask: Any = None,
+    chunk_size: int = 64,
+    **kwargs: Any,
+) -> Array:
+    """Softmax attention estimated by positive random features, in time linear in the length.
+
+    Parameters
+    ----------
+    query : array of shape (..., n, d)
+        Queries; leading axes are batches and heads.
+    key : array of shape (..., l, d)
+        Keys, with the same leading axes.
+    value : array of shape (..., l, e)
+        Values, one for each key.
+    W : Frequencies, or array of shape (m, d)
+        Rows that are N(0, I) each, from ``frequencies.draw(Softmax(), ...)``; all heads use the same.
+    feature : {"positive", "hyperbolic"}
+        One exponential for each row of W, or two, of w and of -w: D = m or 2m features.
+    is_causal : bool
+        Query i attends to the keys 0 ... i only. n and l must be equal.
+    scale : float, optional
+        Factor of the inner products ⟨query, key⟩, at least 0; 1/√d if left out.
+    key_mask : array of bool of shape (l,) or (..., l), optional
+        True where a key is attended to; φ of the others is 0.
+    chunk_size : int
+        Rows of a chunk of causal attention, rounded up to a power of 2. It changes the time and the rounding only.
+
+    Returns
+    -------
+    array of shape (..., n, e)
+        Averages of the values, on the backend and device of the query, in the common dtype (float16 and bfloat16 are
+        computed in float32). Gradients pass; on the host those of query, key and value once, in memory that does not
+        grow with D. If W is a tensor that requires grad, they pass to it too, without a limit, as on other devices.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array is not finite, dense and real, shapes, backends or devices do not fit together, the mask is not of
+        bools or leaves a query without a key, exponents lose their digits, or an output overflows. Where values are not
+        read (accelerators, vmap), a query without a key has the output 0.
+
+    Notes
+    -----
+    Page: ``attention/performer``. Core: ``attention.performer.sums``; on the host ``attention._fast`` computes the same
+    with features of a chunk at a time. Reference: ``performer_attention_reference``. Arguments of torch's that are not
+    taken are refused with what to do instead.
+
+    Examples
+    --------
+    >>> x = [[0.0], [1.0], [2.0]]
+    >>> performer_attention(x, x, value=x, W=[[1.0], [-1.0]], is_causal=True).round(3)
+    array([[0.   ],
+           [0.597],
+           [0.995]])
+    """
+    shared.refuse(kwargs)
+    checks.integer("chunk_size", chunk_size, minimum=1)
+    checks.known("feature", feature, list(FEATURES))
+    (query, key, value), dtype = shared.read_all(query=query, key=key, value=value)
+    if is_causal:
+        shared.check_causal(query, key)
+    mask = shared.read_mask(key_mask, query, key, is_causal)
+    scale = query.shape[-1] ** -0.5 if scale is None else arrays.number("scale", scale, allow_zero=True)
+    rows, log_weights, query, key = _read_rows(W, query, key, scale, feature)
+    value = namespace(value).astype(value, query.dtype, copy=False)
+    size = linear.chunk(chunk_size, query) if is_causal else 0
+    compute = _on_host if all(map(arrays.is_plain, (query, key, value, rows))) else _by_core
+    with shared.full_precision(query), np.errstate(over="ignore", invalid="ignore"):
+        output = compute(query, key, value, rows, log_weights, mask, scale, feature, size)
+    shared.require_finite(output, "The output", "Scale value down.")
+    return namespace(output).astype(output, dtype, copy=False)
+
+
+def _read_rows(W: Any, query: Array, key: Array, scale: float, feature: str) -> tuple[Any, Any, Array, Array]:
+    """Dense rows beside the query, the logarithms of their weights, and query and key in a dtype that suffices."""
+    if feature == "positive":
+        require_whole(W)
+    rows, weights, longest = read_rows(W)
+    checks.same_features("query", tuple(query.shape), "W", tuple(rows.shape))
+    query, key = with_digits("query and key", [query, key], longest, scale)
+    rows = np.asarray(rows) if isinstance(rows, Hadamard) else rows
+    if weights is None:
+        return follow(rows, query), 0.0, query, key
+    weights = host(weights)
+    return follow(rows[weights > 0], query), np.log(weights[weights > 0]), query, key
+
+
+def _on_host(
+    query: Array, key: Array, value: Array, rows: Array, logs: Any, mask: Any, scale: float, feature: str, size: int
+) -> Array:
+    """Features of a chunk at a time: ``_fast``, unless the rows require a gradient."""
+    if arrays.requires_grad(rows):
+        return _by_core(query, key, value, rows, logs, mask, scale, feature, size)
+    W, both = host(rows), feature == "hyperbolic"
+    W = np.ascontiguousarray(W.T * np.asarray(math.sqrt(scale), W.dtype))
+    logs = np.asarray(np.tile(logs, 2) if both and np.ndim(logs) else logs, W.dtype)
+    return _fast.run(query, key, value, None if mask is None else host(mask), _fast.Maps(W, scale, both, logs), size)
+
+
+def _by_core(
+    query: Array, key: Array, value: Array, rows: Array, logs: Any, mask: Any, scale: float, feature: str, size: int
+) -> Array:
+    """All features at once: on accelerators, under vmap and compile, and where the rows require a gradient."""
+    root, logs = math.sqrt(scale), follow(logs / 2, query) if np.ndim(logs) else logs
+    return linear.divide(
+        sums(query * root, key * root, linear.with_ones(value), rows, logs, FEATURES[feature], mask, size)
+    )
