@@ -17,22 +17,11 @@ from performer_pytorch import FastAttention
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention as sdpa
 
-from companion.attention import linear_attention, linear_attention_step
-from companion.features import hyperbolic, positive
+from companion.attention import linear_attention_step, performer_attention
+from companion.features import positive
 from companion.frequencies import draw
 from companion.frequencies.base import Frequencies
 from companion.kernels import Softmax
-
-try:
-    from companion.attention import performer_attention
-except ImportError:  # until it is there
-
-    def performer_attention(query, key, value, W, *, feature="positive", is_causal=False, key_mask=None):
-        """The same by features of the whole sequence."""
-        phi, s = {"positive": positive, "hyperbolic": hyperbolic}[feature], query.shape[-1] ** -0.25
-        logs = (phi(x * s, W, log=True) for x in (query, key))
-        return linear_attention(*logs, value, log=True, is_causal=is_causal, key_mask=key_mask)
-
 
 HEADS, DIM, FEATURES = 4, 64, 128
 CORE = "performer-pytorch"

@@ -2,10 +2,11 @@
 
 import numpy as np
 import torch
-from attention_peers import CORE, DIM, FEATURES, core, frequencies, performer_attention, sample, sdpa
+from attention_peers import CORE, DIM, FEATURES, core, frequencies, sample, sdpa
 from performer_pytorch.performer_pytorch import gaussian_orthogonal_random_matrix
 from timing import median
 
+from companion.attention import performer_attention
 from companion.frequencies import draw
 from companion.kernels import Softmax
 
