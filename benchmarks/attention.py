@@ -17,13 +17,13 @@ from pathlib import Path
 
 import timing
 
-timing.one_thread(keep_memory="--memory" not in sys.argv)
+timing.one_thread(keep_memory=not {"--memory", "--fresh"} & set(sys.argv))
 
 import attention_peers as peers  # noqa: E402
 import attention_quality as quality  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from attention_peers import CORE, DIM, FEATURES, FLEX, HEADS, SDPA  # noqa: E402
+from attention_peers import CORE, DIM, FEATURES, FLEX, HEADS, NUMPY, SDPA  # noqa: E402
 
 QUICK = "--quick" in sys.argv  # few rounds of short sequences, to try the program
 SIZES = [256, 512, 1024] if QUICK else [256, 512, 1024, 2048, 4096, 8192, 16384]
@@ -57,7 +57,7 @@ def forward(is_causal: bool, compiles: bool) -> dict:
     table = {}
     for n in SIZES:
         tensors = peers.sample(n)
-        calls = peers.calls(tensors, is_causal) | {"companion, NumPy": peers.numpy_call(tensors, is_causal)}
+        calls = peers.calls(tensors, is_causal) | {NUMPY: peers.numpy_call(tensors, is_causal)}
         if compiles and n in COMPILED[is_causal]:
             calls[FLEX] = peers.flex(*tensors, is_causal)
         calls |= limit(n, is_causal)
@@ -65,20 +65,25 @@ def forward(is_causal: bool, compiles: bool) -> dict:
     return table
 
 
+def crossing(gains: dict[int, float]) -> float | None:
+    """The length from which on a gain is above 1, between two lengths by a line in log–log; or None."""
+    lengths, logs = np.array(list(gains)), np.log(list(gains.values()))
+    behind = np.flatnonzero(logs <= 0)
+    if not len(behind):
+        return float(lengths[0])  # or below
+    if (last := behind[-1]) == len(lengths) - 1:
+        return None
+    pair = slice(last, last + 2)
+    return float(f"{np.exp(np.interp(0, logs[pair], np.log(lengths[pair]))):.3g}")
+
+
 def crossover(table: dict) -> dict[str, float | None]:
-    """The length from which on each needs less time than SDPA, between two lengths by a line in log–log; or None."""
+    """The length from which on each needs less time than SDPA, or None."""
     found: dict[str, float | None] = {}
-    lengths = np.array([int(n) for n in table])
-    for name in ("companion", "companion, NumPy", CORE):
-        gain = np.log([rows[SDPA]["times_ours"] / rows[name]["times_ours"] for rows in table.values()])
-        behind = np.flatnonzero(gain <= 0)
-        if not len(behind):
-            found[name] = float(lengths[0])
-        elif behind[-1] == len(lengths) - 1:
-            found[name] = None
-        else:
-            pair = slice(behind[-1], behind[-1] + 2)
-            found[name] = float(f"{np.exp(np.interp(0, gain[pair], np.log(lengths[pair]))):.3g}")
+    for name in ("companion", NUMPY, CORE):
+        rows = {int(n): (row[SDPA], row[name]) for n, row in table.items() if name in row}
+        if rows:
+            found[name] = crossing({n: exact["times_ours"] / own["times_ours"] for n, (exact, own) in rows.items()})
     return found
 
 
@@ -109,15 +114,26 @@ def memory_here(task: str, name: str) -> float:
     return max(0.0, round((after - before) / 1024 - kept / 2**20, 1))
 
 
-def memory() -> dict:
-    """``memory_here`` of each task and competitor, in fresh processes with the usual memory management."""
+def fresh_here() -> dict:
+    """Times of full attention to a long sequence; to be called where freed memory is given back."""
+    calls = peers.calls(peers.sample(LONG), is_causal=False)
+    del calls[SDPA]  # it needs next to no memory
+    return timing.summary(timing.interleaved(calls, rounds(LONG)), "companion")
+
+
+def in_fresh_process(*arguments: str) -> str:
+    """The last line that this program prints with ``arguments``, in a process with the usual memory management."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    command = [sys.executable, __file__, *arguments] + ["--quick"] * QUICK
+    return subprocess.run(command, env=plain, stdout=subprocess.PIPE, check=True).stdout.decode().splitlines()[-1]
+
+
+def memory() -> dict:
+    """``memory_here`` of each task and competitor."""
     table: dict = {}
     for task in ("full", "causal", "backward"):
         for name in ("companion", CORE, SDPA):
-            command = [sys.executable, __file__, "--memory", task, name] + ["--quick"] * QUICK
-            found = subprocess.run(command, env=plain, stdout=subprocess.PIPE, check=True).stdout
-            table.setdefault(task, {})[name] = float(found.split()[-1])
+            table.setdefault(task, {})[name] = float(in_fresh_process("--memory", task, name))
             print(f"memory, {task}, {name}: {table[task][name]} MiB", flush=True)
     return table
 
@@ -150,8 +166,6 @@ def gpu(device: str = "cuda", lengths: tuple[int, ...] = (1024, 4096, 16384, 655
         for task in ("causal", "full"):
             calls = peers.calls(tensors, task == "causal")
             calls[FLEX] = peers.flex(*tensors, task == "causal")
-            if task == "causal" and n > 16384:
-                del calls[CORE]  # its fallback in torch takes gigabytes
             table[task][str(n)] = timing.summary(timing.interleaved(calls, 9, clock), "companion")
         if n <= 4096:
             calls = trained(n, device, torch.bfloat16)
@@ -174,6 +188,7 @@ def targets(record: dict) -> dict:
         f"causal, n = {far}, times SDPA": (">=", 11, causal[far][SDPA]["times_ours"]),
         "causal, crossover": ("<=", 1100, record["crossover"]["causal"]["companion"]),
         f"full, n = {far}, times performer-pytorch": (">=", 3, full[far][CORE]["times_ours"]),
+        f"full, n = {far}, fresh pages, times performer-pytorch": (">=", 3, record["fresh"][CORE]["times_ours"]),
         f"full, n = {far}, times SDPA": (">=", 33, full[far][SDPA]["times_ours"]),
         "full, crossover": ("<=", 520, record["crossover"]["full"]["companion"]),
         "forward and backward, times performer-pytorch": (">=", 12, record["backward"][CORE]["times_ours"]),
@@ -201,7 +216,8 @@ def main(output_path: str) -> None:
     record: dict = {task: forward(task == "causal", compiles) for task in ("full", "causal")}
     record["crossover"] = {task: crossover(record[task]) for task in ("full", "causal")}
     record["backward"] = timing.summary(timing.interleaved(trained(BACKWARD), rounds(BACKWARD)), "companion")
-    record |= {"decode": decode(), "memory": memory(), "checks": quality.checks(2000 if QUICK else 20_000)}
+    record |= {"fresh": json.loads(in_fresh_process("--fresh")), "memory": memory()}
+    record |= {"decode": decode(), "checks": quality.checks(2000 if QUICK else 20_000)}
     record |= {"accuracy": quality.accuracy(3 if QUICK else 9), "finite": quality.finite()}
     record |= {"targets": targets(record), "gpu": gpu() or earlier(output_path).get("gpu")}
     for name, row in record["targets"].items():
@@ -218,6 +234,8 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     if "--memory" in sys.argv:
         print(memory_here(*sys.argv[2:4]))
+    elif "--fresh" in sys.argv:
+        print(json.dumps(fresh_here()))
     elif sys.argv[1] == "--gpu":
         Path(sys.argv[2]).write_text(
             json.dumps(earlier(sys.argv[2]) | {"gpu": gpu()}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
