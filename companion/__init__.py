@@ -16,7 +16,8 @@ array([[1., 1.],
 from importlib.metadata import PackageNotFoundError, version
 
 __all__ = ["kernels", "mcmc", "frequencies", "features", "svm", "attention", "estimators"]
-__all__ += ["datasets", "plotting", "figures_kernels", "figures_features", "figures_frequencies", "show"]
+__all__ += ["datasets", "plotting", "figures_kernels", "figures_features", "figures_frequencies"]
+__all__ += ["figures_attention", "figures_linear", "show"]
 
 try:
     __version__ = version("kernels-to-performers")

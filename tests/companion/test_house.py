@@ -22,7 +22,8 @@ from companion.kernels import Gaussian
 from tools import api
 
 ROOT = Path(__file__).resolve().parents[2]
-LEAVES = ["datasets", "plotting", "figures_kernels", "figures_features", "figures_frequencies", "show"]
+LEAVES = ["datasets", "plotting", "figures_kernels", "figures_features", "figures_frequencies"]
+LEAVES += ["figures_attention", "figures_linear", "show"]
 ORDER = f"""
     _core _core.checks _core.arrays _core.tiles checkpoint
     kernels._fast kernels.distances kernels.spectra kernels.base kernels.stationary kernels.gaussian kernels.laplacian
