@@ -23,6 +23,7 @@ import numpy as np
 from companion._core import arrays, checks
 from companion._core.arrays import Array, follow, host, namespace
 from companion.attention import _fast, linear, shared
+from companion.attention.linear import linear_attention_reference
 from companion.features.positive import log_hyperbolic, log_positive, read_rows, require_whole, with_digits
 from companion.frequencies.hadamard import Hadamard
 
@@ -48,7 +49,7 @@ def performer_attention_reference(
     """Linear attention with φ(x) = exp(Wx - |x|²/2), x = q/d^¼ or k/d^¼, straight from the formula, one sequence."""
     X, Y = (x / x.shape[1] ** 0.25 for x in (query, key))
     phi_query, phi_key = (np.exp(x @ W.T - np.sum(x * x, axis=1, keepdims=True) / 2) for x in (X, Y))
-    return linear.linear_attention_reference(phi_query, phi_key, value, is_causal)
+    return linear_attention_reference(phi_query, phi_key, value, is_causal)
 
 
 def performer_attention(
