@@ -6,12 +6,10 @@ exponent is the slope of a line through the logarithms, with its standard error.
 Usage: python benchmarks/growth.py benchmarks/results/growth.json
 """
 
-import ctypes
 import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import timing
 
@@ -37,22 +35,15 @@ def libsvm(X: np.ndarray, y: np.ndarray, cache_size: int) -> int:
     return SVC(C=C, gamma=1 / (2 * LENGTHSCALE**2), cache_size=cache_size).fit(X, y).n_support_.sum()
 
 
-def peak() -> int:
-    """The largest amount of memory that this process has held, in KiB (Linux)."""
-    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
-
-
 def train(name: str, n: int) -> dict[str, float]:
     """One training in this process, after a small one to warm up."""
     FITS[name](*moons(200, noise=NOISE, rng=1))
     X, y = moons(n, noise=NOISE, rng=0)
-    ctypes.CDLL("libc.so.6").malloc_trim(0)  # give free memory back, so that it is counted when it is used again
-    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-    before, start = peak(), time.process_time()
+    before, start = timing.fresh_peak(), time.process_time()
     support_vectors = int(FITS[name](X, y))
     return {
         "seconds": time.process_time() - start,
-        "mebibytes": (peak() - before) / 1024,
+        "mebibytes": (timing.peak() - before) / 1024,
         "support_vectors": support_vectors,
     }
 

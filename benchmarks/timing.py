@@ -4,6 +4,7 @@ Ratios are medians of paired ratios: each round times every competitor once, so 
 order is shuffled in each round, so that nobody always runs after the same other one.
 """
 
+import ctypes
 import json
 import os
 import platform
@@ -29,17 +30,20 @@ def one_thread(keep_memory: bool = False) -> None:
         os.execv(sys.executable, [sys.executable, *sys.argv])
 
 
-def interleaved(competitors: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Process seconds of each competitor in each round, after one round to warm up."""
+def interleaved(
+    competitors: dict[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.process_time
+) -> dict[str, list[float]]:
+    """Seconds of each competitor in each round, of process time unless another clock is given, after one round to
+    warm up."""
     seconds: dict[str, list[float]] = {name: [] for name in competitors}
     shuffle, order = random.Random(0).shuffle, list(competitors)
     for i in range(rounds + 1):
         shuffle(order)
         for name in order:
-            start = time.process_time()
+            start = clock()
             competitors[name]()
             if i:
-                seconds[name].append(time.process_time() - start)
+                seconds[name].append(clock() - start)
         print(f"\r{' | '.join(competitors)}: round {i} of {rounds}", end="\n" if i == rounds else "", flush=True)
     return seconds
 
@@ -60,6 +64,18 @@ def summary(seconds: dict[str, list[float]], base: str) -> dict[str, dict[str, f
         low, high = (float(f"{ratios[i]:.4g}") for i in (quarter, -1 - quarter))
         table[name] = {"seconds": median(values), "times_ours": median(ratios), "quartiles": [low, high]}
     return table
+
+
+def peak() -> int:
+    """The largest amount of memory that this process has held, in KiB (Linux)."""
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+
+
+def fresh_peak() -> int:
+    """``peak`` from now on: what is free is given back first, so that it is counted when it is used again."""
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    return peak()
 
 
 def machine() -> dict[str, object]:

@@ -59,7 +59,7 @@ def test_words_without_one_command_are_refused_before_anything_runs(words):
 def test_an_unknown_benchmark_is_refused_before_any_runs(monkeypatch, capsys):
     monkeypatch.setattr(course, "bench_environment", lambda: pytest.fail("too late"))
     assert course.main(["bench", "gram", "gramm"]) == 1
-    assert "no benchmark gramm; there are dual, features, gram" in capsys.readouterr().err
+    assert "no benchmark gramm; there are attention, dual, features, gram" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not (course.ROOT / ".git").exists() or shutil.which("git") is None, reason="no checkout here")
