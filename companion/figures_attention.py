@@ -38,12 +38,19 @@ def around_the_clock(
 
 
 def masks(words: list[str], panels: dict[str, np.ndarray]) -> Figure:
-    """Matrices of weights, a panel each: a row for each word that asks, a column for each word that is asked."""
+    """Matrices of weights, a panel each: a row for each word that asks, a column for each word that is asked.
+
+    Each weight is printed in its cell; a cell that is exactly zero stays empty.
+    """
     fig, axes = plt.subplots(1, len(panels), figsize=WIDE, sharey=True)
     for ax, (title, weights) in zip(axes, panels.items(), strict=True):
         plotting.matrix(ax, weights, title, limit=1.0)
         ax.set_aspect("equal")
         ax.set_xticks(range(len(words)), words, rotation=90)
+        for row, column in np.argwhere(weights):
+            weight = weights[row, column]
+            look = {"size": 7, "ha": "center", "va": "center", "color": PALETTE["paper" if weight > 0.4 else "ink"]}
+            ax.text(column, row, f"{weight:.2f}".removeprefix("0"), **look)
     axes[0].set_yticks(range(len(words)), words)
     return fig
 
