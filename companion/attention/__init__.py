@@ -11,8 +11,8 @@ array([[2.]])
 from companion.attention.exact import softmax_attention, softmax_attention_reference
 from companion.attention.linear import linear_attention, linear_attention_reference
 from companion.attention.performer import performer_attention, performer_attention_reference
-from companion.attention.state import LinearState, linear_attention_step
+from companion.attention.state import LinearState, linear_attention_step, performer_attention_step
 
 __all__ = ["LinearState", "linear_attention", "linear_attention_reference", "linear_attention_step"]
-__all__ += ["performer_attention", "performer_attention_reference"]
+__all__ += ["performer_attention", "performer_attention_reference", "performer_attention_step"]
 __all__ += ["softmax_attention", "softmax_attention_reference"]

@@ -37,6 +37,8 @@ HEADS = 4  # at once: their chunks of 64 rows and 128 features fill the level-2 
 ROWS = 64  # of keys or queries at once where all see all
 MASKED = -1e30
 
+NONE = np.empty(0)  # maxima over no keys
+
 Piece = tuple[int, int, np.ndarray]
 """First row, last row + 1, and the maxima (h, 1, D) that the keys of these rows are divided by."""
 
@@ -45,18 +47,21 @@ Piece = tuple[int, int, np.ndarray]
 class Maps:
     """Logarithms of features, up to what cancels in the quotient.
 
-    ``W`` is (d, m), times the root of the scale; ``log_weights`` are those of the D features, where rows have weights.
+    ``W`` is (d, m), times the root of the scale; where rows have weights, ``logs`` has the logarithms of the roots of
+    those of the D features.
     """
 
     W: np.ndarray
     scale: float
     both_signs: bool = False
-    log_weights: np.ndarray | float = 0.0
+    logs: np.ndarray | None = None
 
     def inner(self, X: np.ndarray) -> np.ndarray:
         """⟨w, x⟩, or of both signs: (h, C, D)."""
         t = X @ self.W
-        return np.concatenate([t, -t], axis=-1) if self.both_signs else t
+        if self.both_signs:
+            t = np.concatenate([t, -t], axis=-1)
+        return t if self.logs is None else t + self.logs
 
     def keys(self, K: np.ndarray, keep: np.ndarray | None) -> np.ndarray:
         """⟨w, k⟩ - |k|²/2."""
@@ -100,7 +105,7 @@ class Sequences:
     def query_exponents(self, part: slice, maxima: np.ndarray) -> np.ndarray:
         """log φ of some queries, times exp(maxima)."""
         exponents = self.maps.inner(self.query[:, part])
-        exponents += maxima + self.maps.log_weights
+        exponents += maxima
         return exponents
 
     def zeros(self) -> np.ndarray:
@@ -129,7 +134,7 @@ def query_features(exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def full(x: Sequences, output: np.ndarray, log_total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Write the outputs and the logarithms of the sums of weights where all queries see all keys; S and its maxima."""
-    S, maxima = x.zeros(), np.empty(0)
+    S, maxima = x.zeros(), NONE
     for part in parts(x.key.shape[1], ROWS):
         exponents = x.key_exponents(part)
         S, maxima = raised(exponents, S, maxima)
@@ -141,9 +146,14 @@ def full(x: Sequences, output: np.ndarray, log_total: np.ndarray) -> tuple[np.nd
     return S, maxima
 
 
-def causal(x: Sequences, output: np.ndarray, log_total: np.ndarray, size: int) -> list[Piece]:
-    """Write the outputs and the logarithms of the sums of weights where query i sees keys j <= i; the pieces done."""
-    S, maxima, pieces, lower = x.zeros(), np.empty(0), list[Piece](), np.tri(size, dtype=x.key.dtype)
+def causal(
+    x: Sequences, output: np.ndarray, log_total: np.ndarray, size: int, S: np.ndarray, maxima: np.ndarray
+) -> tuple[np.ndarray, list[Piece]]:
+    """Write the outputs and the logarithms of the sums of weights where query i sees keys j <= i; S, and the pieces.
+
+    S and its maxima before the first row are those of all keys before; of none, zeros and an empty array.
+    """
+    pieces, lower = list[Piece](), np.tri(size, dtype=x.key.dtype)
     todo = list(parts(x.key.shape[1], size))[::-1]
     while todo:
         part = todo.pop()
@@ -159,10 +169,20 @@ def causal(x: Sequences, output: np.ndarray, log_total: np.ndarray, size: int) -
             todo += [slice(middle, part.stop), slice(part.start, middle)]
             continue
         write(N, largest, output[:, part], log_total[:, part])
-        S, maxima = new, top
-        S += psi.mT @ U
+        S, maxima = new + psi.mT @ U, top
         pieces.append((part.start, part.stop, maxima))
-    return pieces
+    return S, pieces
+
+
+def row(x: Sequences, S: np.ndarray, maxima: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``causal`` of a single row, of all heads at once: outputs (h, 1, e), S and its maxima."""
+    one = slice(0, 1)
+    psi = x.key_exponents(one)
+    S, maxima = raised(psi, S, maxima)
+    psi -= maxima
+    S = S + np.exp(psi, out=psi).mT * x.columns(one)
+    N = query_features(x.query_exponents(one, maxima))[0] @ S
+    return N[..., :-1] / N[..., -1:], S, maxima
 
 
 def write(N: np.ndarray, top: np.ndarray, output: np.ndarray, log_total: np.ndarray) -> None:
@@ -258,7 +278,7 @@ def forward(
     keep = None if keep is None else np.broadcast_to(keep, key.shape[:-1])[..., None]
     for q, k, v, used, out, total in heads(query, key, value, keep, output, log_total):
         x = Sequences(q, k, v, None if used is None else used[..., 0], maps)
-        known.append(causal(x, out, total, size) if size else full(x, out, total))
+        known.append(causal(x, out, total, size, x.zeros(), NONE)[1] if size else full(x, out, total))
     return output, log_total, known
 
 
@@ -306,3 +326,20 @@ def run(query: Array, key: Array, value: Array, keep: np.ndarray | None, maps: M
         return recorded().apply(query, key, value, keep, maps, size)
     output = forward(host(query), host(key), host(value), keep, maps, size)[0]
     return output if isinstance(query, np.ndarray) else from_host(output, query)
+
+
+def step(
+    query: np.ndarray, key: np.ndarray, value: np.ndarray, maps: Maps, S: np.ndarray | None, maxima: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Outputs of the next rows (..., n, e), and the state after them: S (..., D, e + 1), its maxima (..., 1, D)."""
+    q, k, v = (x.reshape(-1, *x.shape[-2:]) for x in (query, key, value))
+    x, lead = Sequences(q, k, v, None, maps), query.shape[:-2]
+    S = x.zeros() if S is None else S.reshape(-1, *S.shape[-2:])
+    maxima = maxima.reshape(-1, *maxima.shape[-2:]) if maxima.size else maxima
+    if query.shape[-2] == 1:
+        output, S, maxima = row(x, S, maxima)
+    else:
+        output, total = np.empty(v.shape, S.dtype), np.empty((*v.shape[:-1], 1), S.dtype)
+        S, pieces = causal(x, output, total, ROWS, S, maxima)
+        maxima = pieces[-1][2]
+    return output.reshape(value.shape), S.reshape(*lead, *S.shape[1:]), maxima.reshape(*lead, *maxima.shape[1:])

@@ -116,6 +116,15 @@ def performer_attention(
            [0.597],
            [0.995]])
     """
+    options: dict[str, Any] = {
+        "feature": feature,
+        "is_causal": is_causal,
+        "scale": scale,
+        "chunk_size": chunk_size,
+    } | kwargs
+    if shared.are_plain_tensors(query, key, value) and not arrays.requires_grad(W):
+        output = performer_attention(host(query), host(key), host(value), W, key_mask=key_mask, **options)
+        return arrays.from_host(output, query)
     shared.refuse(kwargs)
     checks.integer("chunk_size", chunk_size, minimum=1)
     checks.known("feature", feature, list(FEATURES))
@@ -124,7 +133,7 @@ def performer_attention(
         shared.check_causal(query, key)
     mask = shared.read_mask(key_mask, query, key, is_causal)
     scale = query.shape[-1] ** -0.5 if scale is None else arrays.number("scale", scale, allow_zero=True)
-    rows, log_weights, query, key = _read_rows(W, query, key, scale, feature)
+    rows, log_weights, query, key = read_rows_beside(W, query, key, scale, feature)
     value = namespace(value).astype(value, query.dtype, copy=False)
     size = linear.chunk(chunk_size, query) if is_causal else 0
     compute = _on_host if all(map(arrays.is_plain, (query, key, value, rows))) else _by_core
@@ -134,7 +143,7 @@ def performer_attention(
     return namespace(output).astype(output, dtype, copy=False)
 
 
-def _read_rows(W: Any, query: Array, key: Array, scale: float, feature: str) -> tuple[Any, Any, Array, Array]:
+def read_rows_beside(W: Any, query: Array, key: Array, scale: float, feature: str) -> tuple[Any, Any, Array, Array]:
     """Dense rows beside the query, the logarithms of their weights, and query and key in a dtype that suffices."""
     if feature == "positive":
         require_whole(W)
@@ -145,7 +154,7 @@ def _read_rows(W: Any, query: Array, key: Array, scale: float, feature: str) -> 
     if weights is None:
         return follow(rows, query), 0.0, query, key
     weights = host(weights)
-    return follow(rows[weights > 0], query), np.log(weights[weights > 0]), query, key
+    return follow(rows[weights > 0], query), np.log(weights[weights > 0]) / 2, query, key
 
 
 def _on_host(
@@ -154,17 +163,23 @@ def _on_host(
     """Features of a chunk at a time: ``_fast``, unless the rows require a gradient."""
     if arrays.requires_grad(rows):
         return _by_core(query, key, value, rows, logs, mask, scale, feature, size)
+    keep = None if mask is None else host(mask)
+    return _fast.run(query, key, value, keep, host_maps(rows, logs, scale, feature), size)
+
+
+def host_maps(rows: Array, logs: Any, scale: float, feature: str) -> _fast.Maps:
+    """What ``_fast`` needs of the rows."""
     W, both = host(rows), feature == "hyperbolic"
     W = np.ascontiguousarray(W.T * np.asarray(math.sqrt(scale), W.dtype))
-    logs = np.asarray(np.tile(logs, 2) if both and np.ndim(logs) else logs, W.dtype)
-    return _fast.run(query, key, value, None if mask is None else host(mask), _fast.Maps(W, scale, both, logs), size)
+    logs = np.asarray(np.tile(logs, 2) if both else logs, W.dtype) if np.ndim(logs) else None
+    return _fast.Maps(W, scale, both, logs)
 
 
 def _by_core(
     query: Array, key: Array, value: Array, rows: Array, logs: Any, mask: Any, scale: float, feature: str, size: int
 ) -> Array:
     """All features at once: on accelerators, under vmap and compile, and where the rows require a gradient."""
-    root, logs = math.sqrt(scale), follow(logs / 2, query) if np.ndim(logs) else logs
+    root, logs = math.sqrt(scale), follow(logs, query) if np.ndim(logs) else logs
     return linear.divide(
         sums(query * root, key * root, linear.with_ones(value), rows, logs, FEATURES[feature], mask, size)
     )

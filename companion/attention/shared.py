@@ -25,6 +25,8 @@ REFUSED = {
 }
 """Arguments of torch that are not taken, and what to do instead."""
 
+PLAIN = ("float32", "float64")
+
 
 def refuse(kwargs: dict[str, Any]) -> None:
     """Refuse, with advice, arguments that other libraries have."""
@@ -116,3 +118,13 @@ def require_finite(output: Array, name: str, fix: str) -> None:
         finite = bool(xp.isfinite(xp.sum(values))) or bool(xp.all(xp.isfinite(values)))
     if not finite:
         checks.no_overflow(name, float(xp.finfo(values.dtype).max), fix)
+
+
+def are_plain_tensors(*values: Any) -> bool:
+    """Whether all are tensors that NumPy can read as they are, of which no gradient is asked: NumPy checks faster."""
+    for x in values:
+        if not (compat.is_torch_array(x) and arrays.is_plain(x) and arrays.dtype_name(x) in PLAIN):
+            return False
+        if x.requires_grad or x.is_nested or str(x.layout) != "torch.strided":
+            return False
+    return True

@@ -16,9 +16,9 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from companion._core import checks
-from companion._core.arrays import Array, backend, namespace
-from companion.attention import linear, shared
+from companion._core import arrays, checks
+from companion._core.arrays import Array, backend, follow, host, namespace
+from companion.attention import _fast, linear, performer, shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class LinearState:
         ValueError
             If only one of them is of logarithms, or shapes, backends or devices differ.
         """
-        _check(other, "other", self.sums, self.maxima is not None)
+        _check(other, "other", tuple(self.sums.shape), self.sums, self.maxima is not None)
         if self.maxima is None:
             return LinearState(self.sums + other.sums)
         return LinearState(*linear.add((self.sums, self.maxima), (other.sums, other.maxima)))
@@ -103,12 +103,90 @@ def linear_attention_step(
         new = LinearState(*linear.log_sums(key, columns)) if log else LinearState(key.mT @ columns)
         sums, top = linear.causal(query, key, columns, log, linear.chunk(64, query))
         if state is not None:
-            _check(state, "state", new.sums, log)
+            _check(state, "state", tuple(new.sums.shape), query, log)
             sums = _with_earlier(state, query, sums, top)
             new = state.merge(new)
         output = linear.divide(sums)
     linear.require_weights(sums)
     return namespace(output).astype(output, dtype, copy=False), new
+
+
+def performer_attention_step(
+    state: LinearState | None,
+    query: Any,
+    key: Any,
+    value: Any,
+    W: Any,
+    *,
+    feature: str = "positive",
+    scale: float | None = None,
+) -> tuple[Array, LinearState]:
+    """Causal Performer attention of the next tokens, given the state of all before them.
+
+    Parameters
+    ----------
+    state : LinearState or None
+        From the step before; None at the start.
+    query, key : array of shape (..., n, d)
+        The next queries and their keys; n is 1 where a token is decoded at a time.
+    value : array of shape (..., n, e)
+        Values, one for each key.
+    W : Frequencies, or array of shape (m, d)
+        As in ``performer_attention``, and the same in every step, as are the options.
+    feature : {"positive", "hyperbolic"}
+        One exponential for each row of W, or two.
+    scale : float, optional
+        Factor of the inner products, at least 0; 1/√d if left out.
+
+    Returns
+    -------
+    output : array of shape (..., n, e)
+        As the same rows of ``performer_attention`` of the whole sequence with is_causal.
+    state : LinearState
+        That of all tokens so far: m or 2m features of e + 1 sums and a maximum each, in float32 or float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As ``performer_attention``, or if the state is of other shapes or no state of logarithms.
+
+    Notes
+    -----
+    Page: ``attention/linear-attention``. Core: as ``linear_attention_step``, of ``features.positive``.
+
+    Examples
+    --------
+    >>> x, W = [[0.0]], [[1.0], [-1.0]]
+    >>> output, state = performer_attention_step(None, x, x, [[3.0]], W)
+    >>> performer_attention_step(state, x, x, [[0.0]], W)[0]
+    array([[1.5]])
+    """
+    sums = [state.sums, state.maxima] if isinstance(state, LinearState) else []
+    if shared.are_plain_tensors(query, key, value, *sums) and not arrays.requires_grad(W):
+        state = LinearState(*map(host, sums)) if sums else state
+        q, k, v = (host(x) for x in (query, key, value))
+        output, new = performer_attention_step(state, q, k, v, W, feature=feature, scale=scale)
+        output, S, maxima = (arrays.from_host(host(x), query) for x in (output, new.sums, new.maxima))
+        return output, LinearState(S, maxima)
+    checks.known("feature", feature, list(performer.FEATURES))
+    (query, key, value), dtype = shared.read_all(query=query, key=key, value=value)
+    shared.check_causal(query, key)
+    scale = query.shape[-1] ** -0.5 if scale is None else arrays.number("scale", scale, allow_zero=True)
+    rows, logs, query, key = performer.read_rows_beside(W, query, key, scale, feature)
+    if state is not None:
+        D = rows.shape[0] * (1 + (feature == "hyperbolic"))
+        _check(state, "state", (*query.shape[:-2], D, value.shape[-1] + 1), query, True)
+    if not all(arrays.is_plain(x) and not arrays.requires_grad(x) for x in (query, key, value, rows, *sums)):
+        x, y = (performer.FEATURES[feature](z * scale**0.5, rows, follow(logs, z)) for z in (query, key))
+        output, state = linear_attention_step(state, x, y, value, log=True)
+        return namespace(output).astype(output, dtype, copy=False), state
+    S, maxima = (None, _fast.NONE) if state is None else (host(state.sums), host(state.maxima).mT)
+    maps = performer.host_maps(rows, logs, scale, feature)
+    with np.errstate(over="ignore", invalid="ignore"):
+        results = _fast.step(host(query), host(key), host(value), maps, S, maxima)
+    output, S, maxima = (x if isinstance(query, np.ndarray) else arrays.from_host(x, query) for x in results)
+    shared.require_finite(output, "The output", "Scale value down.")
+    return namespace(output).astype(output, dtype, copy=False), LinearState(S, maxima.mT)
 
 
 def _with_earlier(state: LinearState, query: Array, sums: Array, top: Array | None) -> Array:
@@ -118,7 +196,7 @@ def _with_earlier(state: LinearState, query: Array, sums: Array, top: Array | No
     return linear.add((sums, top), linear.log_read(query, state.sums, state.maxima))[0]
 
 
-def _check(state: Any, name: str, sums: Array, log: bool) -> None:
+def _check(state: Any, name: str, shape: tuple[int, ...], like: Array, log: bool) -> None:
     """Refuse what is no state of these features."""
     if not isinstance(state, LinearState):
         fix = "Pass what the step before returned."
@@ -126,10 +204,12 @@ def _check(state: Any, name: str, sums: Array, log: bool) -> None:
     if (state.maxima is not None) != log:
         got = "one of features" if log else "one of logarithms"
         checks.fail(name, f"of {'logarithms' if log else 'features'}", got, "Use the same log=... in every step.")
-    found, wanted = (_place(x) for x in (state.sums, sums))
+    if tuple(state.sums.shape) == shape and type(state.sums) is type(like) and state.sums.device == like.device:
+        return
+    found, wanted = _place(tuple(state.sums.shape), state.sums), _place(shape, like)
     if found != wanted:
         checks.fail(name, f"of {wanted}", found, "A state goes on with the heads, features and device it began with.")
 
 
-def _place(x: Array) -> str:
-    return f"shape {tuple(x.shape)} of {backend(x)} on {compat.device(x)}"
+def _place(shape: tuple[int, ...], x: Array) -> str:
+    return f"shape {shape} of {backend(x)} on {compat.device(x)}"

@@ -156,9 +156,10 @@ def _read(X: Any, W: Any, columns: int, log: bool) -> tuple[Array, Any, Any, Any
 
 def read_rows(W: Any) -> tuple[Any, Array | None, float]:
     """The rows of W, dense or structured, their weights, if there are any, and the length of the longest."""
-    rows, weights = (W.rows, W.weights) if isinstance(W, Frequencies) else (arrays.read("W", W)[0], None)
-    longest = rows.longest() if isinstance(rows, Hadamard) else math.sqrt(arrays.largest_square(rows))
-    return rows, weights, longest
+    if isinstance(W, Frequencies):
+        return W.rows, W.weights, W.longest
+    rows = arrays.read("W", W)[0]
+    return rows, None, math.sqrt(arrays.largest_square(rows))
 
 
 def with_digits(name: str, blocks: list[Array], longest: float, scale: float = 1.0) -> list[Array]:

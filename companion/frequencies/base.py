@@ -7,7 +7,9 @@ array([[3.],
 """
 
 import copy
+import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -85,6 +87,11 @@ class Frequencies:
     def structured(self) -> bool:
         """Whether W is kept as factors, because ``project`` is faster with them than with W itself."""
         return isinstance(self.rows, Hadamard)
+
+    @cached_property
+    def longest(self) -> float:
+        """The length of the longest row; 0 where values are not read."""
+        return self.rows.longest() if self.structured else math.sqrt(arrays.largest_square(self.rows))
 
     def __repr__(self) -> str:
         size = " x ".join(map(str, self.shape))

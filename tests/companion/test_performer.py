@@ -8,6 +8,7 @@ import pytest
 from samples import normal
 
 from companion.attention import (
+    LinearState,
     _fast,
     linear,
     linear_attention,
@@ -15,6 +16,7 @@ from companion.attention import (
     performer,
     performer_attention,
     performer_attention_reference,
+    performer_attention_step,
     softmax_attention,
 )
 from companion.features import MAPS
@@ -253,16 +255,48 @@ def test_the_size_of_a_chunk_changes_nothing_but_rounding(feature):
         np.testing.assert_allclose(other, one, rtol=0, atol=1e-13)
 
 
-def test_steps_of_a_state_are_the_rows_of_the_parallel_form():
-    q, k, v = three(2, n=70, scale=2.0)
-    x, y = (MAPS["positive"](x / 4**0.25, W, log=True) for x in (q, k))
-    state, outputs = None, []
-    for i in range(70):
-        now = slice(i, i + 1)
-        output, state = linear_attention_step(state, x[:, now], y[:, now], v[:, now], log=True)
-        outputs.append(output)
-    parallel = performer_attention(q, k, v, W, is_causal=True)
-    np.testing.assert_allclose(np.concatenate(outputs, axis=1), parallel, rtol=0, atol=1e-12)
+@both_maps
+@pytest.mark.parametrize("pieces", [[1] * 70, [64, 1, 5], [70]], ids=["tokens", "mixed", "whole"])
+def test_steps_of_a_state_are_the_rows_of_the_parallel_form(pieces, feature, xp, dtype, close):
+    q, k, v = (x.astype(dtype) for x in three(2, 3, n=70, scale=2.0))
+    state, outputs, start = None, [], 0
+    for n in pieces:
+        now = [xp(x[..., start : start + n, :]) for x in (q, k, v)]
+        output, state = performer_attention_step(state, *now, W, feature=feature)
+        outputs.append(xp.numpy(output))
+        start += n
+    parallel = performer_attention(*(x.astype(float) for x in (q, k, v)), W, feature=feature, is_causal=True)
+    close(np.concatenate(outputs, axis=-2), parallel)
+    assert tuple(state.sums.shape) == (2, 3, 12 * (1 + (feature == "hyperbolic")), 4)
+
+
+def test_a_step_leaves_its_state_alone_and_states_of_parts_merge():
+    q, k, v = three(2, n=40, scale=2.0)
+    _, first = performer_attention_step(None, q[:, :20], k[:, :20], v[:, :20], W)
+    before = first.sums.copy(), first.maxima.copy()
+    output, whole = performer_attention_step(first, q[:, 20:], k[:, 20:], v[:, 20:], W)
+    np.testing.assert_array_equal(first.sums, before[0])
+    np.testing.assert_array_equal(first.maxima, before[1])
+    _, second = performer_attention_step(None, q[:, 20:], k[:, 20:], v[:, 20:], W)
+    merged = first.merge(second)
+    token = [x[:, -1:] for x in (q, k, v)]
+    one, other = (performer_attention_step(state, *token, W)[0] for state in (whole, merged))
+    np.testing.assert_allclose(one, other, rtol=0, atol=1e-13)
+    features = [MAPS["positive"](x / 4**0.25, W, log=True) for x in (q, k)]
+    _, state = linear_attention_step(None, *(x[:, :20] for x in features), v[:, :20], log=True)
+    rows = (x[:, 20:] for x in features)
+    np.testing.assert_allclose(linear_attention_step(state, *rows, v[:, 20:], log=True)[0], output, rtol=0, atol=1e-13)
+
+
+def test_gradients_pass_through_a_step():
+    torch = pytest.importorskip("torch")
+    q, k, v = (torch.tensor(x, requires_grad=True) for x in three(2, n=9))
+    whole = performer_attention(q, k, v, W, is_causal=True)[:, 5:]
+    _, state = performer_attention_step(None, q[:, :5], k[:, :5], v[:, :5], W)
+    output, _ = performer_attention_step(state, q[:, 5:], k[:, 5:], v[:, 5:], W)
+    pairs = (torch.autograd.grad(x.square().sum(), (q, k, v)) for x in (whole, output))
+    for one, other in zip(*pairs, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
 
 
 @both_orders
@@ -318,6 +352,21 @@ REFUSED = {
 def test_bad_input_is_refused_in_a_sentence(arguments, options, message):
     with pytest.raises((TypeError, ValueError), match=message):
         performer_attention(*arguments, **options)
+
+
+def test_a_state_of_something_else_is_refused():
+    _, state = performer_attention_step(None, Q, K, V, W)
+    for other, arguments, options, message in (
+        (K, (Q, K, V), {}, "state must be a LinearState; got ndarray"),
+        (LinearState(state.sums), (Q, K, V), {}, "state must be of logarithms; got one of features"),
+        (state, (Q[:1], K[:1], V[:1]), {}, r"state must be of shape \(1, 12, 4\) of numpy.*; got shape \(2, 12, 4\)"),
+        (state, (Q, K, V), {"feature": "hyperbolic"}, r"state must be of shape \(2, 24, 4\)"),
+        (None, (Q[:, :5], K, V), {}, "equally long"),
+        (None, (Q, K, V), {"feature": "cosine"}, "feature must be one of"),
+        (None, (Q, K * np.nan, V), {}, "key must be finite"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=message):
+            performer_attention_step(other, *arguments, W, **options)
 
 
 def test_b2_14_mixed_backends_and_ragged_lengths_are_refused():
