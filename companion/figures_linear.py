@@ -40,10 +40,10 @@ def brackets(n: int, D: int, e: int) -> Axes:
     return ax
 
 
-def chunks(n: int, size: int, C: np.ndarray, counts: dict[str, np.ndarray], best: float) -> Figure:
-    """The pairs of a causal sequence in chunks, those that pass through the state in blue; two counts against the size.
+def chunks(n: int, size: int, D: int, e: int, C: np.ndarray, best: float) -> Figure:
+    """The pairs of a causal sequence in chunks, those that pass through the state in blue; counts against the size.
 
-    The larger count comes first.
+    Numbers of the states are blue too, those of the tables rust, as their pairs; all numbers held are black.
     """
     fig, (left, right) = plt.subplots(1, 2, figsize=WIDE, width_ratios=(1, 1.7))
     i, j = np.indices((n, n))
@@ -57,13 +57,17 @@ def chunks(n: int, size: int, C: np.ndarray, counts: dict[str, np.ndarray], best
     left.set(xlabel="key $j$", ylabel="query $i$", xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5), xticks=[], yticks=[])
     left.set_aspect("equal")
     left.grid(False)
-    for values, look in series(counts):
-        right.loglog(C, values, **look)
-    (top, bottom), (first, last) = counts.items(), SERIES[:2]
-    note(right, top[0], (C[0], top[1][0]), (4, 6), color=PALETTE[first])
-    note(right, bottom[0], (C[-1], bottom[1][-1]), (-4, 8), ha="right", color=PALETTE[last])
+    states, tables, products = D * (e + 1) / C, C, 2 * D * (e + 1) + C * (D + e + 1)
+    for values, colour, style in (
+        (products, "violet", "-"), (states, "blue", ":"), (tables, "rust", ":"), (states + tables, "ink", "-"),
+    ):  # fmt: skip
+        right.loglog(C, values, style, color=PALETTE[colour])
+    note(right, "multiplications", (C[0], products[0]), (4, 6), color=PALETTE["violet"])
+    note(right, "numbers held", (best, 2 * best), (6, 22))
+    note(right, "states", (C[0], states[0]), (30, -46), color=PALETTE["blue"])
+    note(right, "tables", (C[0], tables[0]), (52, 8), color=PALETTE["rust"])
     right.axvline(best, **DASHED)
-    right.set(xlabel="rows of a chunk $C$", ylabel="count a position", xlim=(C[0], C[-1]))
+    right.set(xlabel="positions of a chunk $C$", ylabel="count a position", xlim=(C[0], C[-1]))
     ticks(right, x=[c for c in (1, 8, 64, 512, 4096) if C[0] <= c <= C[-1]])
     return fig
 
