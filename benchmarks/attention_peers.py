@@ -17,16 +17,16 @@ from performer_pytorch import FastAttention
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention as sdpa
 
-from companion._core.arrays import Array
-from companion.attention import LinearState, linear_attention_step, performer_attention
-from companion.features import positive
+from companion.attention import _fast, performer_attention, performer_attention_step
+from companion.attention.performer import host_maps
 from companion.frequencies import draw
 from companion.frequencies.base import Frequencies
 from companion.kernels import Softmax
 
 HEADS, DIM, FEATURES = 4, 64, 128
 CORE = "performer-pytorch"
-NUMPY, SDPA, FLEX = "companion, NumPy", "torch, SDPA", "torch, flex_attention"
+NUMPY, BARE = "companion, NumPy", "companion, NumPy, unchecked"
+SDPA, FLEX = "torch, SDPA", "torch, flex_attention"
 Call = Callable[[], object]
 
 
@@ -88,25 +88,23 @@ def numpy_call(tensors: list, is_causal: bool) -> Call:
     return lambda: performer_attention(*arrays, W, is_causal=is_causal)
 
 
-def step(state: LinearState | None, query: Array, key: Array, value: Array, W: Frequencies) -> tuple:
-    """Ours: the outputs of the next tokens, and the state after them."""
-    root = query.shape[-1] ** -0.25
-    log_query, log_key = (positive(x * root, W, log=True) for x in (query, key))
-    return linear_attention_step(state, log_query, log_key, value, log=True)
-
-
 def decoding(n: int, steps: int) -> tuple[dict[str, Call], dict[str, int]]:
     """``steps`` times the token after n others: ours from the state, torch's from all keys and values; and their bytes.
 
-    Nobody appends to the cache, which is there whole; ours makes the new state each time.
+    Nobody appends to the cache, which is there whole; ours makes the new state each time. Unchecked is what a module
+    calls that has read W once.
     """
     tensors, calls = sample(n), {}
     arrays = [x.numpy() for x in tensors]
-    for name, (query, key, value) in {"companion": tensors, NUMPY: arrays}.items():
-        W = frequencies().to(query)
-        _, state = step(None, query, key, value, W)
-        token = [x[..., -1:, :] for x in (query, key, value)]
-        calls[name] = lambda state=state, token=token, W=W: [step(state, *token, W) for _ in range(steps)]
+    for name, values in {"companion": tensors, NUMPY: arrays}.items():
+        W = frequencies().to(values[0])
+        _, state = performer_attention_step(None, *values, W)
+        token = [x[..., -1:, :] for x in values]
+        calls[name] = lambda state=state, token=token, W=W: [
+            performer_attention_step(state, *token, W) for _ in range(steps)
+        ]
+    maps, sums, maxima = host_maps(W.rows, None, DIM**-0.5, "positive"), state.sums, state.maxima.mT
+    calls[BARE] = lambda: [_fast.step(*token, maps, sums, maxima) for _ in range(steps)]
     query, key, value = tensors
     calls[SDPA] = lambda: [sdpa(query[..., -1:, :], key, value) for _ in range(steps)]
     return calls, {"companion": state.sums.nbytes + state.maxima.nbytes, SDPA: key.nbytes + value.nbytes}

@@ -116,10 +116,10 @@ class Sequences:
 
 def raised(exponents: np.ndarray, S: np.ndarray, maxima: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sums and maxima, on a larger scale if the exponents of new keys are too large for the present one, or none is."""
-    top = np.max(exponents, axis=-2, keepdims=True)  # (h, 1, D)
+    top = exponents if exponents.shape[-2] == 1 else exponents.max(axis=-2, keepdims=True)  # (h, 1, D)
     if not maxima.size:
-        return S, top
-    if np.max(top - maxima) <= LAG:
+        return S, top.copy()
+    if (top - maxima).max() <= LAG:
         return S, maxima
     top = np.maximum(top, maxima)
     return S * np.exp(maxima - top).mT, top
@@ -127,7 +127,7 @@ def raised(exponents: np.ndarray, S: np.ndarray, maxima: np.ndarray) -> tuple[np
 
 def query_features(exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """exp(exponents - top), in their place, and top, the largest of each row."""
-    top = np.max(exponents, axis=-1, keepdims=True)
+    top = exponents.max(axis=-1, keepdims=True)
     exponents -= top
     return np.exp(exponents, out=exponents), top
 
@@ -180,9 +180,10 @@ def row(x: Sequences, S: np.ndarray, maxima: np.ndarray) -> tuple[np.ndarray, np
     psi = x.key_exponents(one)
     S, maxima = raised(psi, S, maxima)
     psi -= maxima
-    S = S + np.exp(psi, out=psi).mT * x.columns(one)
-    N = query_features(x.query_exponents(one, maxima))[0] @ S
-    return N[..., :-1] / N[..., -1:], S, maxima
+    new = np.einsum("hoD,hoe->hDe", np.exp(psi, out=psi), x.columns(one))  # faster than a product
+    new += S
+    N = query_features(x.query_exponents(one, maxima))[0] @ new
+    return N[..., :-1] / N[..., -1:], new, maxima
 
 
 def write(N: np.ndarray, top: np.ndarray, output: np.ndarray, log_total: np.ndarray) -> None:
