@@ -1,7 +1,8 @@
 """The functions of the course as scikit-learn estimators: they clone, sit in pipelines and are searched over.
 
 ``RandomFeatures`` turns samples into features with ⟨φ(x), φ(y)⟩ ≈ k(x, y), by ``frequencies`` and ``features``. The
-others are kernel machines f(x) = Σ_i a_i k(x, x_i) + b; ``svm`` finds the a_i and says how exact they are.
+others are kernel machines f(x) = Σ_i a_i k(x, x_i) + b, and ``PrimalSVC`` is one on features, ⟨w, φ(x)⟩ + b; ``svm``
+finds the coefficients and says how exact they are.
 
 >>> from companion.datasets import moons
 >>> from sklearn.linear_model import RidgeClassifier
@@ -12,8 +13,9 @@ others are kernel machines f(x) = Σ_i a_i k(x, x_i) + b; ``svm`` finds the a_i 
 [True, True]
 """
 
+from companion.estimators.linear import PrimalSVC
 from companion.estimators.machines import DualSVC, KernelRidge
 from companion.estimators.maps import RandomFeatures
 from companion.estimators.shared import ConvergenceWarning
 
-__all__ = ["ConvergenceWarning", "DualSVC", "KernelRidge", "RandomFeatures"]
+__all__ = ["ConvergenceWarning", "DualSVC", "KernelRidge", "PrimalSVC", "RandomFeatures"]

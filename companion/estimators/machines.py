@@ -21,12 +21,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from companion._core import arrays, checks
+from companion._core import checks
 from companion.estimators.shared import ConvergenceWarning, WithKernel
 from companion.kernels import Constant, Kernel, Polynomial, Product, Softmax, Stationary, Sum
 from companion.svm import DualSolution, solve_ridge
 from companion.svm.dual import limits_of, not_converged, require_bounds, solve_convex
 from companion.svm.psd import between, convex, require_size
+from companion.svm.weights import class_weights
 
 with checks.needs("companion.estimators", "scikit-learn", extra="sklearn"):
     from sklearn import base
@@ -138,7 +139,7 @@ class DualSVC(base.ClassifierMixin, WithKernel):
             checks.fail("y", "of two or more classes", got, "Check how the samples were selected and weighted.")
         order = np.argsort(codes, kind="stable")  # class by class: a class, and a pair of neighbours, is a slice of K
         kept, codes = kept[order], codes[order]
-        bounds = weight[kept] * _class_weights(self.class_weight, self.classes_, codes, weight[kept])
+        bounds = weight[kept] * class_weights(self.class_weight, self.classes_, codes, weight[kept])
         require_bounds(limits[0], bounds)
         K = self._convex_gram(X, kept, weight[kept])
         edges = np.searchsorted(codes, range(len(self.classes_) + 1))
@@ -215,24 +216,6 @@ def _is_psd_by_its_formula(kernel: Kernel) -> bool:
     if isinstance(kernel, Sum | Product):
         return _is_psd_by_its_formula(kernel.k1) and _is_psd_by_its_formula(kernel.k2)
     return isinstance(kernel, Stationary | Polynomial | Softmax | Constant)
-
-
-def _class_weights(given: Any, classes: np.ndarray, codes: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """The weight of its class, for each sample."""
-    if given is None:
-        return np.ones(len(codes))
-    if isinstance(given, str) and given == "balanced":
-        sizes = np.bincount(codes, weights=weight)
-        return (sizes.sum() / len(classes) / sizes)[codes]
-    labels = classes.tolist()
-    if not isinstance(given, dict):
-        checks.fail("class_weight", "None, 'balanced' or a dict", repr(given), f"For example {{{labels[0]!r}: 2.0}}.")
-    unknown = [key for key in given if key not in labels]
-    if unknown and any(label not in given for label in labels):
-        checks.fail("class_weight", f"a dict with keys of {labels}", f"the key {unknown[0]!r}", "")
-    for key, value in given.items():
-        arrays.number(f"class_weight[{key!r}]", value)
-    return np.array([float(given.get(label, 1.0)) for label in labels])[codes]
 
 
 def _solve_pair(K: np.ndarray, part: list[slice], limits: tuple[float, float, int], weight: np.ndarray) -> DualSolution:

@@ -76,13 +76,15 @@ class RandomFeatures(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Draw the frequencies for the number of columns of X.
 
         Parameters
         ----------
         X : array or sparse matrix of shape (n, d)
         y : ignored
+        sample_weight : array of shape (n,), or None
+            Weights of at least 0 of the samples, for the lengthscale of the default kernel.
 
         Returns
         -------
@@ -102,7 +104,8 @@ class RandomFeatures(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
         checks.known("feature_map", self.feature_map, ("fourier", "fourier_offset"))
         checks.integer("n_components", self.n_components, minimum=1)
         X = self._read(X)
-        self.kernel_ = self._kernel_or_default(X)
+        weight = None if sample_weight is None else self._read_weights(sample_weight, X.shape[0])
+        self.kernel_ = self._kernel_or_default(X, weight)
         columns = features.COLUMNS[self.feature_map]
         if self.n_components % columns and self.n_components > 1:
             fix = f"Use n_components={self.n_components - 1} or {self.n_components + 1}."

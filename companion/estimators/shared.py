@@ -28,7 +28,34 @@ class ConvergenceWarning(checks.ConvergenceWarning, exceptions.ConvergenceWarnin
     """The warning of ``svm``, and scikit-learn's: a filter for either finds it."""
 
 
-class WithKernel(base.BaseEstimator):
+class Reading(base.BaseEstimator):
+    """Reading data and weights, as every estimator does."""
+
+    def _is_precomputed(self) -> bool:
+        return False
+
+    def _read(self, X: Any, **others: Any) -> Any:
+        """X as checked floating-point numbers (and y, if it is among the others), as scikit-learn's rules demand."""
+        y = others.get("y")
+        y = np.asarray(y, dtype=object) if hasattr(y, "columns") else y
+        for name, value in (("X", X), ("y", y)):
+            arrays.require_host(name, value)
+        if y is not None:
+            require_entries(y, NUMBERS if others.get("y_numeric") else NUMBERS | LABELS)
+        checked = validate_data(self, X, dtype="numeric", **others)
+        X, *y = checked if "y" in others else (checked,)
+        X = read_matrix("X", X) if self._is_precomputed() else arrays.read_on_host("X", X)[0]
+        return (X, *y) if y else X
+
+    def _read_weights(self, sample_weight: Any, n: int) -> np.ndarray:
+        """A weight for each sample, from any container that scikit-learn takes."""
+        if sample_weight is not None:
+            arrays.require_host("sample_weight", sample_weight)
+            sample_weight = np.asarray(sample_weight)
+        return read_weights(sample_weight, n)
+
+
+class WithKernel(Reading):
     """What the estimators share: reading data, the default kernel, and the kernel between new samples and kept ones."""
 
     kernel: Any
@@ -58,26 +85,6 @@ class WithKernel(base.BaseEstimator):
 
     def _is_precomputed(self) -> bool:
         return isinstance(self.kernel, str) and self.kernel == "precomputed"
-
-    def _read(self, X: Any, **others: Any) -> Any:
-        """X as checked floating-point numbers (and y, if it is among the others), as scikit-learn's rules demand."""
-        y = others.get("y")
-        y = np.asarray(y, dtype=object) if hasattr(y, "columns") else y
-        for name, value in (("X", X), ("y", y)):
-            arrays.require_host(name, value)
-        if y is not None:
-            require_entries(y, NUMBERS if others.get("y_numeric") else NUMBERS | LABELS)
-        checked = validate_data(self, X, dtype="numeric", **others)
-        X, *y = checked if "y" in others else (checked,)
-        X = read_matrix("X", X) if self._is_precomputed() else arrays.read_on_host("X", X)[0]
-        return (X, *y) if y else X
-
-    def _read_weights(self, sample_weight: Any, n: int) -> np.ndarray:
-        """A weight for each sample, from any container that scikit-learn takes."""
-        if sample_weight is not None:
-            arrays.require_host("sample_weight", sample_weight)
-            sample_weight = np.asarray(sample_weight)
-        return read_weights(sample_weight, n)
 
     def _gram_of(self, X: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """K between the training samples; sets ``kernel_``."""

@@ -4,7 +4,6 @@
 2.0
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -68,9 +67,10 @@ def scale_lengthscale(X: Any, weight: np.ndarray | None = None) -> float:
     size = float(np.abs(values).max(initial=0.0)) or 1.0
     Z = values / size
     if hasattr(X, "tocsr"):
-        n = math.prod(X.shape)
-        mean = Z.sum(dtype=np.float64) / n
-        deviation = float((((Z - mean) ** 2).sum(dtype=np.float64) + (n - len(Z)) * mean**2) / n) ** 0.5
+        share = np.ones(X.shape[0]) if weight is None else weight / weight.max()
+        share = np.repeat(share / share.sum() / X.shape[1], np.diff(X.indptr))  # of each entry that is stored
+        mean = share @ Z
+        deviation = float(share @ (Z - mean) ** 2 + max(0.0, 1 - share.sum()) * mean**2) ** 0.5
     elif weight is None or (weight == weight[0]).all():
         deviation = float(Z.std(dtype=np.float64))
     else:

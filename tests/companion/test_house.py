@@ -32,10 +32,11 @@ ORDER = f"""
     frequencies.hadamard frequencies.base frequencies.independent frequencies.orthogonal frequencies.structured
     frequencies.grids frequencies
     features._fast features.cosines features.positive features.simple features.binning features.errors features
-    svm.psd svm.ridge svm.smo svm.dual svm
+    svm.psd svm.ridge svm.smo svm.dual svm.weights svm.sums svm.newton svm.kernel_newton svm.sources svm.primal
+    svm.path svm
     lowrank attention.shared attention.exact attention.linear attention._fast attention.performer
     attention.state attention
-    estimators.shared estimators.machines estimators.maps estimators nn {" ".join(LEAVES)}
+    estimators.shared estimators.machines estimators.maps estimators.linear estimators nn {" ".join(LEAVES)}
 """.split()  # lowest first
 ORDER = ["companion", *(f"companion.{name}" for name in ORDER)]
 CORES = {
@@ -48,6 +49,7 @@ CORES = {
     "attention.performer": ["sums"],
     "features.cosines": ["pairs", "offset_cosines", "product", "long_product"],
     "features.positive": ["log_positive", "log_hyperbolic"],
+    "svm.sums": ["scores", "losses_between", "with_constant"],
     "features.simple": ["linear_above_zero", "rectified", "one_and_x"],
 }  # fmt: skip
 ON_THE_HOST = ["matern_by_bessel"]  # a core that only SciPy computes
