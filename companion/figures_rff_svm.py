@@ -35,7 +35,7 @@ def disagreement(D: np.ndarray, shares: np.ndarray, predicted: np.ndarray) -> Ax
     for share in shares:
         ax.loglog(D, share, "o", color=PALETTE["teal"], markersize=4)
     ax.loglog([], [], "o", color=PALETTE["teal"], markersize=4, label="one draw each")
-    ax.set(xlabel="feature columns $D$", ylabel="share of other answers", ylim=(1e-3, 0.3))
+    ax.set(xlabel="feature columns $D$", ylabel="share of other answers", ylim=(5e-4, 0.3))
     ticks(ax, x=D)
     fig.legend(loc="outside lower center", ncols=2)
     return ax
