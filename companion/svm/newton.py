@@ -23,7 +23,7 @@ from companion.svm.sums import STEPS, Sums
 
 Passes = Callable[..., Sums]  # (old weights or None, new weights, steps, columns) -> Sums
 SINGLE, DOUBLE = 1e-8, 2e-17  # rounding of a sum of products, in units of its trace: float32 in parts, and float64
-SAME = 1e-9  # losses that differ by less, relatively, are equal to rounding
+SAME = 1e-9  # losses that differ by less, relatively, are equal to rounding, or by 10 times the rounding of sums
 BACK = 1 / 64  # the step to go on from where no step helps
 
 
@@ -96,7 +96,7 @@ class Machines:
             start = self.weights[:, columns]
             sums = self.ask(start, start + change, STEPS, columns)
             along = np.stack([objective(start + t * change, loss) for t, loss in zip(STEPS, sums.losses, strict=True)])
-            step = best_steps(along, self.value[columns])
+            step = best_steps(along, self.value[columns], max(SAME, 10 * self.rounding))
             there = step == 1
             self.add(columns[there], sums.gram[there])
             taken = Sums(sums.gram[:0], sums.pull[:, there], sums.losses[:, there])
@@ -128,11 +128,11 @@ def objective(weights: np.ndarray, loss: np.ndarray) -> np.ndarray:
     return (weights**2).sum(axis=0) / 2 + loss
 
 
-def best_steps(values: np.ndarray, before: np.ndarray) -> np.ndarray:
+def best_steps(values: np.ndarray, before: np.ndarray, same: float = SAME) -> np.ndarray:
     """The step of least P among ``STEPS`` for each column; 1 if it is as good to rounding, ``BACK`` if none helps."""
     least = values.min(axis=0)
     best = np.where(least < before, np.array(STEPS)[values.argmin(axis=0)], BACK)
-    return np.where(values[0] <= np.minimum(least, before) * (1 + SAME), 1.0, best)
+    return np.where(values[0] <= np.minimum(least, before) * (1 + same), 1.0, best)
 
 
 def solve(gram: np.ndarray, gradient: np.ndarray, rounding: float) -> np.ndarray:

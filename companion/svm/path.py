@@ -71,8 +71,8 @@ def ridge_path(
 ) -> RidgePath:
     """Ridge regression on features for every penalty, with exact cross-validation, in one pass over the rows.
 
-    Float32 features are multiplied in float32 and added in float64; where the smallest penalty would feel their
-    rounding, a second pass multiplies in float64.
+    Float32 features are multiplied in float32 and added in float64, which moves coefficients by about 1e-8 Σ c |φ|² /
+    penalty of their size. Where that could be 1 for the smallest penalty, a second pass multiplies in float64.
 
     Parameters
     ----------
@@ -146,6 +146,7 @@ def fold_sums(parts: Iterable[Part], n_folds: int, *, precise: bool = False) -> 
         _require_finite(phi, pull)
         for j in range(n_folds):
             add_products(gram[j, ...], phi, c, inside[:, j], 1)
+    _require_finite(phi, gram)
     return Sums(host(gram), host(pull), host(losses)[None])
 
 

@@ -25,6 +25,7 @@ from companion.svm.kernel_newton import newton_on_rows
 from companion.svm.newton import SINGLE, TooCoarse, newton
 from companion.svm.psd import read_weights
 from companion.svm.sources import BLOCK, Source
+from companion.svm.sums import raise_not_finite
 from companion.svm.weights import class_weights
 
 SAMPLE = 128  # rows for each feature that the start for a long source is found from
@@ -113,10 +114,10 @@ def solve_primal(
 ) -> PrimalSolution:
     """The support vector machine on features with the squared hinge, by Newton's method on sums over the rows.
 
-    Features in float32 are multiplied in float32 and added in float64, unless C is so large that their rounding would
-    be felt. Where features outnumber samples (or three times them do, for three or more
-    machines), the n × n matrix of their products is used. Where samples are more than
-    512 times the features, every so-manyeth row finds the start.
+    Features in float32 are multiplied in float32 and added in float64, until their rounding stops the progress. Where
+    features outnumber samples (for three or more machines: where three times the features do), Newton's method works
+    on the n × n matrix of their products. Where samples are more than 512 times the features, it starts from a sample
+    of them.
 
     Parameters
     ----------
@@ -209,6 +210,10 @@ def by_features(source: Source, tol: float, max_iter: int, note: Callable[[float
         sample = source.variant(source.precise, every)
         start = newton(sample.passes, start, 1e-2, max_iter, rounding=sample.rounding, note=note).weights
     at = newton(source.passes, start, tol, max_iter, rounding=source.rounding, note=note)
+    if source.rounding == SINGLE and at.stuck.any() and at.n_passes < max_iter:
+        source, done = source.variant(precise=True), at.n_passes
+        at = newton(source.passes, at.weights, tol, max_iter - done, rounding=source.rounding, note=note)
+        at.n_iter += done
     return at.weights, at.gap, at.n_iter
 
 
@@ -219,6 +224,8 @@ def by_rows(source: Source, tol: float, max_iter: int, note: Callable[[float], A
     phi = xp.astype(xp.concat(phi), xp.float64, copy=False)
     kept = np.flatnonzero(source.c)
     K = arrays.host(phi @ phi.mT)[np.ix_(kept, kept)] + 1.0
+    if not np.isfinite(K.sum()):
+        raise_not_finite(phi)
     beta = np.zeros(source.y.shape)
     beta[kept], gap, n_iter = newton_on_rows(K, source.y[kept], source.c[kept], tol, max_iter, note)
     weights = arrays.host(phi.mT @ xp.asarray(beta, device=phi.device))
@@ -267,5 +274,5 @@ def not_converged(gap: np.ndarray, n_iter: np.ndarray, tol: float, max_iter: int
     worst = int(gap.argmax())
     fix = "Raise max_iter or tol, or lower C."
     if n_iter.max() < max_iter:
-        fix = "Rounding stops all progress: raise tol, lower C, or use float64 features."
+        fix = "Rounding stops all progress: raise tol or lower C."
     return f"The relative duality gap is {gap[worst]:.2g} after {n_iter[worst]} passes, above {tol=:.2g}. {fix}"

@@ -69,7 +69,7 @@ class Source:
                 yield self._parts(first, stop, read, columns)
 
     def _readers(self) -> Iterator[tuple[int, int, Reader]]:
-        n, size = len(self.y), self.block_size * self.every
+        n, size = len(self.y), self.block_size
         if not is_blocks(self.features):
             read = self.features if callable(self.features) else self.features.__getitem__
             yield from ((start, min(start + size, n), read) for start in range(0, n, size))

@@ -106,6 +106,8 @@ def block_sums(
                 was = before[:, j] < 1
                 add_products(gram[j, ...], phi, c, now & ~was, 1)
                 add_products(gram[j, ...], phi, c, was & ~now, -1)
+    if not bool(xp.isfinite(xp.sum(gram))):
+        raise_not_finite(phi)
     return Sums(host(gram), host(pull), host(losses))
 
 
