@@ -28,6 +28,25 @@ with checks.needs("companion.estimators", "scikit-learn", extra="sklearn"):
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+KEEP = 3 * 2**24  # bytes
+
+
+class _Kept:
+    """The features of a slice of samples, made again in every pass but for the first ``KEEP`` bytes of them."""
+
+    def __init__(self, transformer: Any, X: np.ndarray) -> None:
+        self.transformer, self.X, self.room = transformer, X, KEEP
+        self.kept: dict[tuple[int, int, int], Any] = {}
+
+    def __call__(self, rows: slice) -> Any:
+        key = rows.start, rows.stop, rows.step
+        if key in self.kept:
+            return self.kept[key]
+        phi = self.transformer.transform(self.X[rows])
+        if rows.step == 1 and getattr(phi, "nbytes", KEEP) <= self.room:
+            self.kept[key], self.room = phi, self.room - phi.nbytes
+        return phi
+
 
 class PrimalSVC(base.ClassifierMixin, Reading):
     """The support vector machine on features, with the squared hinge, through its primal.
@@ -38,7 +57,8 @@ class PrimalSVC(base.ClassifierMixin, Reading):
         The weight of the squared slacks, positive and finite.
     features : transformer or None
         What makes features of samples, for example ``RandomFeatures(n_components=500)``; a clone is fitted to X, and
-        transforms 4,096 samples at a time, in every pass. None: the columns of X are the features.
+        transforms 4,096 samples at a time. The first 48 MiB of features are kept, the others made again in every pass.
+        None: the columns of X are the features.
     tol : float
         The relative duality gap to reach for every class.
     max_iter : int
@@ -126,7 +146,8 @@ class PrimalSVC(base.ClassifierMixin, Reading):
         limits: dict[str, Any] = {"C": self.C, "tol": self.tol, "max_iter": self.max_iter, "progress": self.progress}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", checks.ConvergenceWarning)
-            solution = solve_primal(self._rows(X), signs, sample_weight=weight, **limits)
+            features = X if self.features_ is None else _Kept(self.features_, X)
+            solution = solve_primal(features, signs, sample_weight=weight, **limits)
         self._keep_solution(solution, later)
         return self
 
@@ -144,10 +165,10 @@ class PrimalSVC(base.ClassifierMixin, Reading):
         """
         check_is_fitted(self)
         X = self._read(X, reset=False)
-        read, scores = self._rows(X), np.empty((len(X), len(self.intercept_)))
+        scores = np.empty((len(X), len(self.intercept_)))
         for start in range(0, len(X), ROWS):
             rows = slice(start, start + ROWS)
-            phi = read(rows) if callable(read) else read[rows]
+            phi = X[rows] if self.features_ is None else self.features_.transform(X[rows])
             scores[rows] = phi @ self.coef_.T.astype(phi.dtype, copy=False) + self.intercept_
         return scores[:, 0] if len(self.classes_) == 2 else scores
 
@@ -173,10 +194,6 @@ class PrimalSVC(base.ClassifierMixin, Reading):
             checks.fail("features", "a transformer or None", repr(self.features), fix, TypeError)
         weighs = has_fit_parameter(self.features, "sample_weight")
         return base.clone(self.features).fit(X, y, **({"sample_weight": weight} if weighs else {}))
-
-    def _rows(self, X: np.ndarray) -> Any:
-        """The features of X: itself, or a function of a slice of its rows."""
-        return X if self.features_ is None else lambda rows: self.features_.transform(X[rows])
 
     def _keep_solution(self, solution: PrimalSolution, later: np.ndarray) -> None:
         """The fitted attributes, and a warning where a machine did not converge."""

@@ -169,7 +169,7 @@ def solve_primal(
     checks.integer("block_size", block_size, minimum=1)
     y, _ = arrays.read("y", arrays.host(y) if hasattr(y, "detach") else y, ndim=(1, 2))
     weight = read_weights(sample_weight, len(y))
-    labels = y.reshape(len(y), -1).astype(np.float64, copy=False)
+    labels = y.reshape(len(y), -1).astype(np.float64)  # a copy, also of a read-only array
     _require_signs(labels[weight > 0])
     c = C * weight * _of_classes(class_weight, y, weight)
     with bar(progress) as note:

@@ -152,6 +152,17 @@ def test_a_long_source_starts_from_a_sample_and_ends_where_it_would_have(monkeyp
     assert ours.n_iter < plain.n_iter
 
 
+@pytest.mark.parametrize("size", [10, 600, 700])
+def test_a_sample_is_every_so_manyeth_row_of_the_whole_and_stands_for_all(size):
+    phi, y = problem(2000)
+    c, w = np.random.default_rng(0).uniform(0.5, 2.0, 2000), np.random.default_rng(1).standard_normal((21, 1)) / 3
+    expected = block_sums([(phi[::7], y[::7, None], 7 * c[::7])], None, w)
+    for kind in sources(phi, size).values():
+        sums = primal.Source(kind, y[:, None], c, size).variant(False, 7).passes(None, w)
+        for name in ("gram", "pull", "losses"):
+            np.testing.assert_allclose(getattr(sums, name), getattr(expected, name), rtol=1e-9, atol=1e-9)
+
+
 def counted(method, calls):
     def passes(self, *arguments):
         calls.append((self.every, self.precise))

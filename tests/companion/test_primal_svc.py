@@ -12,7 +12,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from companion import datasets, svm
-from companion.estimators import ConvergenceWarning, PrimalSVC, RandomFeatures
+from companion.estimators import ConvergenceWarning, PrimalSVC, RandomFeatures, linear
 from companion.kernels import Gaussian
 from companion.svm.sums import ROWS
 
@@ -72,6 +72,20 @@ def test_features_are_made_a_part_at_a_time():
     X, y = datasets.moons(3 * ROWS, rng=0)
     model = PrimalSVC(features=Watched(Gaussian(0.5), 20, random_state=0)).fit(X, y)
     assert model.decision_function(X).shape == y.shape and Watched.most == ROWS
+
+
+def test_features_that_fit_are_made_once_and_change_nothing(monkeypatch):
+    X, y = datasets.moons(3 * ROWS, rng=0)
+    X, made, transform = X.astype(np.float32), [], RandomFeatures.transform
+    monkeypatch.setattr(RandomFeatures, "transform", lambda self, X: made.append(len(X)) or transform(self, X))
+    model, fits = PrimalSVC(features=RandomFeatures(Gaussian(0.5), 20, random_state=0)), []
+    for room, times in ((0, None), (ROWS * 20 * 4, None), (10**9, 1)):
+        monkeypatch.setattr(linear, "KEEP", room)
+        made.clear()
+        fits.append(clone(model).fit(X, y).coef_)
+        whole = sum(n for n in made if n == ROWS) / (3 * ROWS)
+        assert whole == times if times else whole > 2
+    np.testing.assert_array_equal(fits[1:], fits[:1] * 2)
 
 
 @pytest.mark.parametrize("features", [None, MAP])
