@@ -16,8 +16,10 @@ from companion._core.checks import ConvergenceWarning, NotPSDError, NumericalWar
 from companion.svm.dual import DualSolution, dual_reference, intercept_reference, objectives_reference, solve_dual
 from companion.svm.psd import require_psd as require_psd
 from companion.svm.ridge import RidgeSolution, ridge_reference, solve_ridge
+from companion.svm.row_sums import ridge_from_sums_reference, row_sums_reference
 from companion.svm.smo import intercept as intercept
 from companion.svm.smo import working_pair as working_pair
 
 __all__ = ["ConvergenceWarning", "DualSolution", "NotPSDError", "NumericalWarning", "RidgeSolution", "dual_reference"]
-__all__ += ["intercept_reference", "objectives_reference", "ridge_reference", "solve_dual", "solve_ridge"]
+__all__ += ["intercept_reference", "objectives_reference", "ridge_from_sums_reference", "ridge_reference"]
+__all__ += ["row_sums_reference", "solve_dual", "solve_ridge"]
