@@ -44,6 +44,49 @@ def rings(n: int, *, noise: float = 0.1, rng: Seed = None) -> tuple[np.ndarray, 
     return radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)]), y
 
 
+DIM = 20
+LIFT = 0.1  # standard deviation of the coordinates that the lift adds
+FLIPPED = 0.2  # share of labels that the lift turns over
+
+
+def lifted_moons(n: int, *, noise: float = 0.3, rng: Seed = None) -> tuple[np.ndarray, np.ndarray]:
+    """`moons` in a plane of 20 dimensions: noise of 0.1 in the other 18, a fixed turn, and a fifth of the labels wrong.
+
+    No coordinate belongs to the plane alone. A label is kept or turned over by a draw of its own; the first n // 2
+    points come from the upper moon, whatever their labels say.
+    """
+    _check(n, noise)
+    random = generator(rng, "datasets.lifted_moons")
+    plane, y = moons(n, noise=noise, rng=random)
+    X = np.hstack([plane, LIFT * random.standard_normal((n, DIM - 2))])
+    return X @ _turn(), np.where(random.random(n) < FLIPPED, -y, y)
+
+
+def lifted_moons_mean(X: np.ndarray, *, noise: float = 0.3) -> np.ndarray:
+    """The mean label at each point of `lifted_moons`, which no prediction can beat: X of shape (n, 20) gives (n,).
+
+    The density of each moon is that of its noise, averaged over 200 positions on its arc.
+    """
+    angle = np.pi * (np.arange(200) + 0.5) / 200
+    upper = np.column_stack([np.cos(angle), np.sin(angle)])
+    plane = (X @ _turn().T)[:, :2]
+    first, second = (_mean_density(plane, arc, noise) for arc in (upper, [1.0, 0.5] - upper))
+    return (1 - 2 * FLIPPED) * (second - first) / (second + first)
+
+
+def _mean_density(plane: np.ndarray, arc: np.ndarray, noise: float) -> np.ndarray:
+    squares = sum((plane[:, [i]] - arc[:, i]) ** 2 for i in (0, 1))  # (n, positions)
+    return np.exp(-squares / (2 * noise**2)).mean(axis=1)
+
+
+def _turn() -> np.ndarray:
+    """An orthogonal matrix of order 20 without zeros, that of the cosine transform: the same for every data set."""
+    i = np.arange(DIM)
+    turn = np.sqrt(2 / DIM) * np.cos(np.pi * np.outer(i, i + 0.5) / DIM)
+    turn[0] /= np.sqrt(2)
+    return turn
+
+
 def wave(n: int, *, noise: float = 0.25, rng: Seed = None) -> tuple[np.ndarray, np.ndarray]:
     """A damped sine, `wave_mean`, at uniform positions in [-3, 3], in increasing order, plus noise; X is (n, 1)."""
     _check(n, noise)

@@ -211,3 +211,57 @@ def light_tails(
         ax.axvspan(scales[0] - 0.1, 0.5**0.5, color=PALETTE["rule"], alpha=0.6, linewidth=0)
         ax.set(xlabel="width of the proposal", xlim=(scales[0] - 0.1, scales[-1] + 0.1))
     return fig
+
+
+def two_shares(n: np.ndarray, measured: np.ndarray, columns: float, rows: np.ndarray) -> Axes:
+    """Excess error against the number of rows n: shares of missing columns and of too few rows, and the measured."""
+    _, ax = plt.subplots()
+    ax.fill_between(n, 0, columns, color=PALETTE["blue"], alpha=0.3, linewidth=0, label="missing columns")
+    ax.fill_between(n, columns, columns + rows, color=PALETTE["rust"], alpha=0.3, linewidth=0, label="too few rows")
+    ax.plot(n, measured, "o", color=PALETTE["ink"], label="measured")
+    ax.set(xscale="log", xlabel="rows $n$", ylabel="excess error", ylim=(0, 0.18))
+    ax.set_yticks((0, 0.05, 0.1, 0.15))
+    ticks(ax, x=n[::2], form="{:,}")
+    ax.legend(loc="upper right")
+    return ax
+
+
+def learning_curves(
+    n: np.ndarray, D: list[int], errors: np.ndarray, predicted: np.ndarray, kernel: tuple[np.ndarray, np.ndarray]
+) -> Axes:
+    """Excess error against the number of rows, a curve for each number of columns; ``kernel`` is n and its own error.
+
+    ``errors`` has the shape (repeats, columns, rows): markers are means, with two standard errors, lines are predicted.
+    """
+    fig, ax = plt.subplots()
+    mean, error = errors.mean(axis=0), errors.std(axis=0, ddof=1) / len(errors) ** 0.5
+    named = {f"$D = {D[i]}$": i for i in range(len(D))}
+    for i, look in series(named, marker="os^Dv"):
+        ax.plot(n, predicted[i], "--", color=look["color"], linewidth=1.2)
+        ax.errorbar(n, mean[i], 2 * error[i], linestyle="none", capsize=2, **look)
+    ax.plot(*kernel, "x", color=PALETTE["ink"], markersize=8, mew=1.6, label="kernel")
+    ax.plot([], [], **DASHED, label="predicted")
+    ax.set(xscale="log", yscale="log", xlabel="rows $n$", ylabel="excess error", ylim=(0.008, 0.095))
+    ticks(ax, x=n, form="{:,}")
+    ticks(ax, y=(0.01, 0.02, 0.05))
+    legend_below(fig, ncols=4, columnspacing=1.2)
+    return ax
+
+
+def equal_prices(grid: np.ndarray, budgets: list[float], panels: dict[str, dict], model: np.ndarray) -> Figure:
+    """Excess error against D where n D² is fixed, a curve for each budget and a panel for each penalty.
+
+    A panel maps a budget to pairs of D and error; ``model`` has a row for each budget, errors at the columns ``grid``.
+    """
+    fig, axes = plt.subplots(1, len(panels), figsize=WIDE, sharey=True)
+    for ax, (title, points) in zip(axes, panels.items(), strict=True):
+        named = {f"{budget / 1e6:,.0f} million": i for i, budget in enumerate(budgets)}
+        for i, look in series(named, ("gold", "teal", "rust", "blue"), marker="os^D"):
+            ax.loglog(*np.transpose(points[budgets[i]]), linewidth=1.2, **look)
+            ax.loglog(grid, model[i], "--", color=look["color"], linewidth=1.0)
+        ax.set(title=title, xlabel="columns $D$", ylim=(0.01, 0.15), xlim=(26, 620))
+        ticks(ax, x=(32, 64, 128, 256, 512))
+    ticks(axes[0], y=(0.01, 0.02, 0.05, 0.1))
+    axes[0].set_ylabel("excess error")
+    legend_below(fig, ncols=2)
+    return fig

@@ -20,6 +20,7 @@ from companion.svm.path import RidgePath, ridge_path
 from companion.svm.primal import PrimalSolution, primal_reference, solve_primal
 from companion.svm.psd import require_psd as require_psd
 from companion.svm.ridge import RidgeSolution, ridge_reference, solve_ridge
+from companion.svm.row_sums import ridge_from_sums_reference, row_sums_reference
 from companion.svm.smo import intercept as intercept
 from companion.svm.smo import working_pair as working_pair
 from companion.svm.sums import Sums, block_sums, reduce_by_index
@@ -27,4 +28,4 @@ from companion.svm.sums import Sums, block_sums, reduce_by_index
 __all__ = ["ConvergenceWarning", "DualSolution", "NotPSDError", "NumericalWarning", "PrimalSolution", "RidgePath"]
 __all__ += ["RidgeSolution", "Sums", "block_sums", "dual_reference", "intercept_reference", "objectives_reference"]
 __all__ += ["primal_reference", "reduce_by_index", "ridge_path", "ridge_reference", "solve_dual", "solve_primal"]
-__all__ += ["solve_ridge"]
+__all__ += ["ridge_from_sums_reference", "row_sums_reference", "solve_ridge"]

@@ -437,7 +437,7 @@ DATASETS = {
 }
 
 
-@pytest.mark.parametrize("make", [datasets.moons, datasets.rings, datasets.wave])
+@pytest.mark.parametrize("make", [datasets.moons, datasets.rings, datasets.wave, datasets.lifted_moons])
 @pytest.mark.parametrize(("bad", "error", "message"), DATASETS.values(), ids=DATASETS.keys())
 def test_bad_sizes_and_noise_of_data_sets_are_refused(make, bad, error, message):
     with pytest.raises(error, match="^" + message):
