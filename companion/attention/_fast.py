@@ -34,7 +34,7 @@ from companion._core.arrays import Array, from_host, host, requires_grad
 LAG = 20.0  # sums of keys e^20 above their scale do not overflow
 LEAST = 2.0**-40  # of a row's largest product: what underflows is smaller by many digits
 HEADS = 4  # at once: their chunks of 64 rows and 128 features fill the level-2 cache
-ROWS = 64  # of keys or queries at once where all see all
+ROWS = 96  # of keys or queries at once where all see all
 MASKED = -1e30
 
 NONE = np.empty(0)  # maxima over no keys
