@@ -31,13 +31,16 @@ def one_thread(keep_memory: bool = False) -> None:
 
 
 def interleaved(
-    competitors: dict[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.process_time
+    competitors: dict[str, Callable[[], object]],
+    rounds: int,
+    clock: Callable[[], float] = time.process_time,
+    warm_up: bool = True,
 ) -> dict[str, list[float]]:
     """Seconds of each competitor in each round, of process time unless another clock is given, after one round to
     warm up."""
     seconds: dict[str, list[float]] = {name: [] for name in competitors}
     shuffle, order = random.Random(0).shuffle, list(competitors)
-    for i in range(rounds + 1):
+    for i in range(not warm_up, rounds + 1):
         shuffle(order)
         for name in order:
             start = clock()

@@ -178,7 +178,7 @@ def one_picture(K: np.ndarray, Phi: np.ndarray) -> Figure:
     return fig
 
 
-PEERS = {"libsvm": "scikit-learn", "RBFSampler": "scikit-learn", "QP": "cvxopt"}
+PEERS = {"QP": "cvxopt"} | dict.fromkeys(("libsvm", "RBFSampler", "LinearSVC", "SVC"), "scikit-learn")
 """Competitors of the benchmarks that are parts of a package, and the package."""
 
 Recorded = Mapping[str, Mapping[str, Any]]

@@ -50,7 +50,10 @@ def test_a_figure_gets_the_competitors_and_one_limit():
     assert show.peers({"companion": ROW, "slow": PEER}) == {"slow": PEER}
 
 
-@pytest.mark.parametrize("name", ["gram", "dual", "growth", "features", "tutorial", "attention"])
+NAMES = ["gram", "dual", "growth", "features", "primal", "tutorial", "attention"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_machine_of_a_recording_stands_in_one_column(name, monkeypatch):
     shown = []
     monkeypatch.setattr(show, "_display", shown.append)
