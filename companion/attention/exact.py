@@ -102,7 +102,7 @@ def softmax_attention(
     shared.refuse(kwargs)
     (query, key, value), dtype = shared.read_all(query=query, key=key, value=value)
     mask = shared.read_mask(key_mask, query, key, is_causal)
-    scale = query.shape[-1] ** -0.5 if scale is None else arrays.number("scale", scale, allow_zero=True)
+    scale = shared.read_scale(scale, query)
     rows = math.prod(query.shape[:-1])
     arrays.fits_memory("the weights", rows, key.shape[-2], query, "Use fewer queries at once.", copies=3)
     with shared.full_precision(query), np.errstate(over="ignore", invalid="ignore"):

@@ -132,11 +132,12 @@ def performer_attention(
     if is_causal:
         shared.check_causal(query, key)
     mask = shared.read_mask(key_mask, query, key, is_causal)
-    scale = query.shape[-1] ** -0.5 if scale is None else arrays.number("scale", scale, allow_zero=True)
+    scale = shared.read_scale(scale, query)
     rows, log_weights, query, key = read_rows_beside(W, query, key, scale, feature)
     value = namespace(value).astype(value, query.dtype, copy=False)
     size = linear.chunk(chunk_size, query) if is_causal else 0
-    compute = _on_host if all(map(arrays.is_plain, (query, key, value, rows))) else _by_core
+    on_host = all(map(arrays.is_plain, (query, key, value, rows))) and not arrays.requires_grad(rows)
+    compute = _on_host if on_host else _by_core
     with shared.full_precision(query), np.errstate(over="ignore", invalid="ignore"):
         output = compute(query, key, value, rows, log_weights, mask, scale, feature, size)
     shared.require_finite(output, "The output", "Scale value down.")
@@ -160,9 +161,7 @@ def read_rows_beside(W: Any, query: Array, key: Array, scale: float, feature: st
 def _on_host(
     query: Array, key: Array, value: Array, rows: Array, logs: Any, mask: Any, scale: float, feature: str, size: int
 ) -> Array:
-    """Features of a chunk at a time: ``_fast``, unless the rows require a gradient."""
-    if arrays.requires_grad(rows):
-        return _by_core(query, key, value, rows, logs, mask, scale, feature, size)
+    """Features of a chunk at a time: ``_fast``."""
     keep = None if mask is None else host(mask)
     return _fast.run(query, key, value, keep, host_maps(rows, logs, scale, feature), size)
 

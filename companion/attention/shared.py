@@ -72,6 +72,11 @@ def check_causal(query: Array, key: Array) -> None:
         checks.fail("query and key", "equally long where is_causal, query i beside key i", got, fix)
 
 
+def read_scale(scale: float | None, query: Array) -> float:
+    """The factor of the inner products: at least 0, 1/√d if left out."""
+    return query.shape[-1] ** -0.5 if scale is None else arrays.number("scale", scale, allow_zero=True)
+
+
 def read_mask(key_mask: Any, query: Any, key: Any, is_causal: bool) -> Array | None:
     """The mask, beside ``key``; refuses one of another dtype or shape, and one that leaves a query without a key."""
     if key_mask is None:

@@ -171,7 +171,7 @@ def performer_attention_step(
     checks.known("feature", feature, list(performer.FEATURES))
     (query, key, value), dtype = shared.read_all(query=query, key=key, value=value)
     shared.check_causal(query, key)
-    scale = query.shape[-1] ** -0.5 if scale is None else arrays.number("scale", scale, allow_zero=True)
+    scale = shared.read_scale(scale, query)
     rows, logs, query, key = performer.read_rows_beside(W, query, key, scale, feature)
     if state is not None:
         D = rows.shape[0] * (1 + (feature == "hyperbolic"))

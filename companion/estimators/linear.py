@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 from companion._core import checks
-from companion.estimators.shared import ConvergenceWarning, Reading
+from companion.estimators.shared import ConvergenceWarning, Reading, read_classes
 from companion.svm import PrimalSolution, solve_primal
 from companion.svm.primal import not_converged
 from companion.svm.sums import ROWS
@@ -135,10 +135,7 @@ class PrimalSVC(base.ClassifierMixin, Reading):
         check_classification_targets(y)
         weight = self._read_weights(sample_weight, len(y))
         kept = weight > 0
-        self.classes_, codes = np.unique(y[kept], return_inverse=True)
-        if len(self.classes_) < 2:
-            got = f"one class, {self.classes_.tolist()[0]!r}"
-            checks.fail("y", "of two or more classes", got, "Check how the samples were selected and weighted.")
+        self.classes_, codes = read_classes(y[kept])
         weight[kept] *= class_weights(self.class_weight, self.classes_, codes, weight[kept])
         self.features_ = self._fitted_features(X, y, weight)
         later = self.classes_[1:] if len(self.classes_) == 2 else self.classes_

@@ -22,7 +22,7 @@ from typing import Any, Self
 import numpy as np
 
 from companion._core import checks
-from companion.estimators.shared import ConvergenceWarning, WithKernel
+from companion.estimators.shared import ConvergenceWarning, WithKernel, read_classes
 from companion.kernels import Constant, Kernel, Polynomial, Product, Softmax, Stationary, Sum
 from companion.svm import DualSolution, solve_ridge
 from companion.svm.dual import limits_of, not_converged, require_bounds, solve_convex
@@ -133,10 +133,7 @@ class DualSVC(base.ClassifierMixin, WithKernel):
         check_classification_targets(y)
         weight = self._read_weights(sample_weight, len(y))
         kept = np.flatnonzero(weight)
-        self.classes_, codes = np.unique(y[kept], return_inverse=True)
-        if len(self.classes_) < 2:
-            got = f"one class, {self.classes_.tolist()[0]!r}"
-            checks.fail("y", "of two or more classes", got, "Check how the samples were selected and weighted.")
+        self.classes_, codes = read_classes(y[kept])
         order = np.argsort(codes, kind="stable")  # class by class: a class, and a pair of neighbours, is a slice of K
         kept, codes = kept[order], codes[order]
         bounds = weight[kept] * class_weights(self.class_weight, self.classes_, codes, weight[kept])

@@ -124,3 +124,12 @@ def require_entries(y: Any, kinds: dict[str, Any]) -> None:
             expected = f"made of {' or of '.join(kinds)}, without missing values"
             got = f"{value!r} at index {index[0] if len(index) == 1 else index}"
             checks.fail("y", expected, got, "Drop such samples, or convert all entries to one kind.")
+
+
+def read_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The labels that occur, sorted, and the index of each entry's; refuses a single one."""
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        got = f"one class, {classes.tolist()[0]!r}"
+        checks.fail("y", "of two or more classes", got, "Check how the samples were selected and weighted.")
+    return classes, codes
