@@ -35,18 +35,21 @@ def interleaved(
     rounds: int,
     clock: Callable[[], float] = time.process_time,
     warm_up: bool = True,
+    least: float = 0.0,
 ) -> dict[str, list[float]]:
     """Seconds of each competitor in each round, of process time unless another clock is given, after one round to
-    warm up."""
+    warm up. Who takes less than ``least`` seconds runs again and again in its turn, and counts with its mean."""
     seconds: dict[str, list[float]] = {name: [] for name in competitors}
     shuffle, order = random.Random(0).shuffle, list(competitors)
     for i in range(not warm_up, rounds + 1):
         shuffle(order)
         for name in order:
-            start = clock()
-            competitors[name]()
+            start, runs, spent = clock(), 0, 0.0
+            while not runs or spent < least:
+                competitors[name]()
+                runs, spent = runs + 1, clock() - start
             if i:
-                seconds[name].append(clock() - start)
+                seconds[name].append(spent / runs)
         print(f"\r{' | '.join(competitors)}: round {i} of {rounds}", end="\n" if i == rounds else "", flush=True)
     return seconds
 
