@@ -116,7 +116,7 @@ class WithKernel(Reading):
 def require_entries(y: Any, kinds: dict[str, Any]) -> None:
     """Refuse a y with a missing entry, or with entries of more than one kind."""
     values = y if isinstance(y, np.ndarray) else np.asarray(y, dtype=object)  # NumPy makes strings of a list with one
-    if values.dtype.kind in "biuU" or values.size == 0:
+    if values.dtype.kind in "biuU" or values.size == 0 or (values.dtype.kind == "f" and not np.isnan(values).any()):
         return
     kind = next((kind for kind in kinds.values() if isinstance(values.flat[0], kind)), ())
     for index, value in np.ndenumerate(values):

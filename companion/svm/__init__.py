@@ -16,11 +16,10 @@ DualSolution(alpha=array([2.541, 2.541]), intercept=0, gap=0, n_iter=1, converge
 
 from companion._core.checks import ConvergenceWarning, NotPSDError, NumericalWarning
 from companion.svm.dual import DualSolution, dual_reference, intercept_reference, objectives_reference, solve_dual
-from companion.svm.path import RidgePath, ridge_path
+from companion.svm.path import RidgePath, ridge_from_sums_reference, ridge_path, row_sums_reference
 from companion.svm.primal import PrimalSolution, primal_reference, solve_primal
 from companion.svm.psd import require_psd as require_psd
 from companion.svm.ridge import RidgeSolution, ridge_reference, solve_ridge
-from companion.svm.row_sums import ridge_from_sums_reference, row_sums_reference
 from companion.svm.smo import intercept as intercept
 from companion.svm.smo import working_pair as working_pair
 from companion.svm.sums import Sums, block_sums, reduce_by_index

@@ -11,7 +11,7 @@ part is a quadratic form in its sums. So cross-validation refits and tests K tim
 (array([0.982, 0.93 , 0.146]), array([0.016, 0.038, 2.991]), 0)
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -202,3 +202,26 @@ def _read_folds(folds: Any, n: int, weight: np.ndarray) -> np.ndarray:
     if not used.all():
         checks.fail("folds", "such that each has rows of positive weight", f"none in fold {int(used.argmin())}", "")
     return fold
+
+
+def row_sums_reference(
+    blocks: Iterable[tuple[np.ndarray, np.ndarray]],
+) -> tuple[int, Any, Any, float]:
+    """The sums n, ΦᵀΦ, Φᵀy and yᵀy over blocks (features (m, D), targets (m,)) of any sizes."""
+    n, G, b, yy = 0, 0.0, 0.0, 0.0
+    for phi, y in blocks:
+        n, yy = n + len(y), yy + y @ y
+        G = G + (phi.T @ phi).astype(np.float64)
+        b = b + phi.T @ y
+    return n, G, b, yy
+
+
+def ridge_from_sums_reference(
+    G: np.ndarray, b: np.ndarray, penalties: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights, a row for each penalty, and the effective dimension Σ λ_i / (λ_i + penalty) at each."""
+    values, U = np.linalg.eigh(G)
+    c = U.T @ b
+    w = [U @ (c / (values + penalty)) for penalty in penalties]
+    used = [np.sum(values / (values + penalty)) for penalty in penalties]
+    return np.array(w), np.array(used)

@@ -32,7 +32,7 @@ ORDER = f"""
     frequencies.hadamard frequencies.base frequencies.independent frequencies.orthogonal frequencies.structured
     frequencies.grids frequencies
     features._fast features.cosines features.positive features.simple features.binning features.errors features
-    svm.psd svm.ridge svm.row_sums svm.smo svm.dual svm.weights svm.sums svm.newton svm.kernel_newton svm.sources
+    svm.psd svm.ridge svm.smo svm.dual svm.weights svm.sums svm.newton svm.kernel_newton svm.sources
     svm.primal svm.path svm
     lowrank attention.shared attention.exact attention.linear attention._fast attention.performer
     attention.state attention
