@@ -34,9 +34,10 @@ ORDER = f"""
     features._fast features.cosines features.positive features.simple features.binning features.errors features
     svm.psd svm.ridge svm.smo svm.dual svm.weights svm.sums svm.newton svm.kernel_newton svm.sources
     svm.primal svm.path svm
-    lowrank attention.shared attention.exact attention.linear attention._fast attention.performer
+    lowrank.svd lowrank.products lowrank.skeleton lowrank.landmarks lowrank
+    attention.shared attention.exact attention.linear attention._fast attention.performer
     attention.state attention
-    estimators.shared estimators.machines estimators.maps estimators.linear estimators nn {" ".join(LEAVES)}
+    estimators.shared estimators.machines estimators.maps estimators.landmarks estimators.linear estimators nn {" ".join(LEAVES)}
 """.split()  # lowest first
 ORDER = ["companion", *(f"companion.{name}" for name in ORDER)]
 CORES = {
