@@ -6,6 +6,12 @@
     points                nystroem, rp_cholesky                      K ≈ F Fᵀ from columns of a kernel matrix
 
 Every approximation is a product of two thin factors; what differs is where their columns come from.
+
+>>> pinv([[3.0], [4.0]])
+array([[0.12, 0.16]])
 """
 
+from companion.lowrank.inverse import Rank, numerical_rank, penrose_residuals, pinv, pinv_reference
+
 __all__: list[str] = []
+__all__ += ["Rank", "numerical_rank", "penrose_residuals", "pinv", "pinv_reference"]

@@ -34,10 +34,11 @@ ORDER = f"""
     features._fast features.cosines features.positive features.simple features.binning features.errors features
     svm.psd svm.ridge svm.row_sums svm.smo svm.dual svm.weights svm.sums svm.newton svm.kernel_newton svm.sources
     svm.primal svm.path svm
-    lowrank.svd lowrank.products lowrank.skeleton lowrank.landmarks lowrank
+    lowrank.inverse lowrank.svd lowrank.products lowrank.skeleton lowrank.landmarks lowrank
     attention.shared attention.exact attention.linear attention._fast attention.performer
     attention.state attention
-    estimators.shared estimators.machines estimators.maps estimators.landmarks estimators.linear estimators nn {" ".join(LEAVES)}
+    estimators.shared estimators.machines estimators.maps estimators.landmarks estimators.linear estimators nn
+    {" ".join(LEAVES)}
 """.split()  # lowest first
 ORDER = ["companion", *(f"companion.{name}" for name in ORDER)]
 CORES = {
@@ -52,6 +53,7 @@ CORES = {
     "features.positive": ["log_positive", "log_hyperbolic"],
     "svm.sums": ["scores", "losses_between", "with_constant"],
     "features.simple": ["linear_above_zero", "rectified", "one_and_x"],
+    "lowrank.inverse": ["inverse_by_svd", "penrose"],
 }  # fmt: skip
 ON_THE_HOST = ["matern_by_bessel"]  # a core that only SciPy computes
 FILES = api.files()
