@@ -202,6 +202,12 @@ def test_gradients_are_right_also_where_singular_values_are_equal(n, p, rank):
     assert torch.autograd.gradcheck(penrose_residuals, (A, torch.from_numpy(normal(p, n)).requires_grad_()))
 
 
+def test_the_gradient_at_the_identity_is_that_of_the_inverse():
+    X = torch.eye(3, dtype=torch.float64).requires_grad_()
+    pinv(X).sum().backward()
+    np.testing.assert_allclose(X.grad.numpy(), -np.ones((3, 3)), atol=1e-12)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_where_the_rank_stays_the_gradient_is_that_of_the_sum_of_three_terms():
     """dA⁺ = -A⁺ dA A⁺ + A⁺A⁺ᵀ dAᵀ (I - AA⁺) + (I - A⁺A) dAᵀ A⁺ᵀA⁺ (Golub & Pereyra 1973)."""
