@@ -6,6 +6,19 @@
     points                nystroem, rp_cholesky                      K ≈ F Fᵀ from columns of a kernel matrix
 
 Every approximation is a product of two thin factors; what differs is where their columns come from.
+
+>>> truncated_svd([[1.0, 2.0], [2.0, 4.0]], rank=1).s.round(6)
+array([5.])
 """
 
+from companion.lowrank.svd import (
+    SVD,
+    ResidualNorms,
+    randomized_svd,
+    randomized_svd_reference,
+    residual_norms,
+    truncated_svd,
+)
+
 __all__: list[str] = []
+__all__ += ["SVD", "ResidualNorms", "randomized_svd", "randomized_svd_reference", "residual_norms", "truncated_svd"]

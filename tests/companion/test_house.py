@@ -37,7 +37,8 @@ ORDER = f"""
     lowrank.svd lowrank.products lowrank.skeleton lowrank.landmarks lowrank
     attention.shared attention.exact attention.linear attention._fast attention.performer
     attention.state attention
-    estimators.shared estimators.machines estimators.maps estimators.landmarks estimators.linear estimators nn {" ".join(LEAVES)}
+    estimators.shared estimators.machines estimators.maps estimators.landmarks estimators.linear estimators nn
+    {" ".join(LEAVES)}
 """.split()  # lowest first
 ORDER = ["companion", *(f"companion.{name}" for name in ORDER)]
 CORES = {
@@ -52,6 +53,7 @@ CORES = {
     "features.positive": ["log_positive", "log_hyperbolic"],
     "svm.sums": ["scores", "losses_between", "with_constant"],
     "features.simple": ["linear_above_zero", "rectified", "one_and_x"],
+    "lowrank.svd": ["leading", "times", "subspace", "krylov", "projected", "oriented"],
 }  # fmt: skip
 ON_THE_HOST = ["matern_by_bessel"]  # a core that only SciPy computes
 FILES = api.files()
