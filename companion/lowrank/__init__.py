@@ -9,9 +9,20 @@ Every approximation is a product of two thin factors; what differs is where thei
 
 >>> pinv([[3.0], [4.0]])
 array([[0.12, 0.16]])
+>>> truncated_svd([[1.0, 2.0], [2.0, 4.0]], rank=1).s.round(6)
+array([5.])
 """
 
 from companion.lowrank.inverse import Rank, numerical_rank, penrose_residuals, pinv, pinv_reference
+from companion.lowrank.svd import (
+    SVD,
+    ResidualNorms,
+    randomized_svd,
+    randomized_svd_reference,
+    residual_norms,
+    truncated_svd,
+)
 
 __all__: list[str] = []
 __all__ += ["Rank", "numerical_rank", "penrose_residuals", "pinv", "pinv_reference"]
+__all__ += ["SVD", "ResidualNorms", "randomized_svd", "randomized_svd_reference", "residual_norms", "truncated_svd"]

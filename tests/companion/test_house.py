@@ -55,6 +55,7 @@ CORES = {
     "svm.sums": ["scores", "losses_between", "with_constant"],
     "features.simple": ["linear_above_zero", "rectified", "one_and_x"],
     "lowrank.inverse": ["inverse_by_svd", "penrose"],
+    "lowrank.svd": ["leading", "times", "subspace", "krylov", "projected", "oriented"],
 }  # fmt: skip
 ON_THE_HOST = ["matern_by_bessel"]  # a core that only SciPy computes
 FILES = api.files()
