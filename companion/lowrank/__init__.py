@@ -6,6 +6,11 @@
     points                nystroem, rp_cholesky                      K ≈ F Fᵀ from columns of a kernel matrix
 
 Every approximation is a product of two thin factors; what differs is where their columns come from.
+
+>>> column_row([[3.0, 0.0, 1.0]], [[2.0], [9.0], [6.0]], 1, probabilities="top").product  # 3 * 2 + 0 * 9 + 1 * 6
+array([[6.]])
 """
 
-__all__: list[str] = []
+from companion.lowrank.products import ColumnRow, column_row, column_row_error, column_row_reference
+
+__all__ = ["ColumnRow", "column_row", "column_row_error", "column_row_reference"]
