@@ -28,7 +28,7 @@ import numpy as np
 from array_api_compat import device
 
 from companion._core import arrays, checks
-from companion._core.arrays import Array, Seed, detached, from_host, host, namespace
+from companion._core.arrays import Array, Seed, detached, host, namespace
 from companion._core.checks import NumericalWarning
 
 SCHEMES = ("optimal", "uniform", "bernoulli", "top")
