@@ -11,6 +11,8 @@ Every approximation is a product of two thin factors; what differs is where thei
 array([[0.12, 0.16]])
 >>> truncated_svd([[1.0, 2.0], [2.0, 4.0]], rank=1).s.round(6)
 array([5.])
+>>> column_row([[3.0, 0.0, 1.0]], [[2.0], [9.0], [6.0]], 1, probabilities="top").product  # 3 * 2 + 0 * 9 + 1 * 6
+array([[6.]])
 """
 
 from companion.lowrank.inverse import Rank, numerical_rank, penrose_residuals, pinv, pinv_reference
@@ -22,6 +24,7 @@ from companion.lowrank.svd import (
     residual_norms,
     truncated_svd,
 )
+from companion.lowrank.products import ColumnRow, column_row, column_row_error, column_row_reference
 
 __all__: list[str] = []
 __all__ += ["Rank", "numerical_rank", "penrose_residuals", "pinv", "pinv_reference"]

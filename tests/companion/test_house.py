@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 LEAVES = ["datasets", "plotting", "figures_kernels", "figures_features", "figures_frequencies"]
 LEAVES += ["figures_attention", "figures_linear", "figures_performer", "figures_rff_svm"]
 LEAVES += ["figures_inverse", "show"]
+LEAVES += ["figures_products"]
+LEAVES += ["show"]
 ORDER = f"""
     _core _core.checks _core.arrays _core.tiles checkpoint
     kernels._fast kernels.distances kernels.spectra kernels.base kernels.stationary kernels.gaussian kernels.laplacian
@@ -56,6 +58,7 @@ CORES = {
     "features.simple": ["linear_above_zero", "rectified", "one_and_x"],
     "lowrank.inverse": ["inverse_by_svd", "penrose"],
     "lowrank.svd": ["leading", "times", "subspace", "krylov", "projected", "oriented"],
+    "lowrank.products": ["kept_terms"],
 }  # fmt: skip
 ON_THE_HOST = ["matern_by_bessel"]  # a core that only SciPy computes
 FILES = api.files()
