@@ -6,6 +6,12 @@
     points                nystroem, rp_cholesky                      K ≈ F Fᵀ from columns of a kernel matrix
 
 Every approximation is a product of two thin factors; what differs is where their columns come from.
+
+>>> cur([[1.0, 2.0], [2.0, 4.0]], 1, rng=0)
+CUR(1 of 2 columns, 1 of 2 rows)
 """
 
+from companion.lowrank.skeleton import CUR, Interpolative, cur, cur_reference, interpolative, interpolative_reference
+
 __all__: list[str] = []
+__all__ += ["CUR", "Interpolative", "cur", "cur_reference", "interpolative", "interpolative_reference"]

@@ -52,6 +52,7 @@ CORES = {
     "features.positive": ["log_positive", "log_hyperbolic"],
     "svm.sums": ["scores", "losses_between", "with_constant"],
     "features.simple": ["linear_above_zero", "rectified", "one_and_x"],
+    "lowrank.skeleton": ["sketches", "least_squares", "through_bases"],
 }  # fmt: skip
 ON_THE_HOST = ["matern_by_bessel"]  # a core that only SciPy computes
 FILES = api.files()
