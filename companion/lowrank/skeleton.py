@@ -4,10 +4,11 @@
     cur              A ≈ left core right                 left, right: orthonormal bases of r columns and r rows
 
 The sketch is ΩA for r + 10 Gaussian rows Ω, after one power step: with S an orthonormal basis of its rows and Q one of
-the columns of AS, the pivots are those of B = QᵀA (l, p), l = r + 10, which has nearly the leading singular values of A.
-(Cheng, Gimbutas, Martinsson & Rokhlin 2005, "On the compression of low rank matrices", theorem 3: r columns exist with
-|Z_ij| <= 1 and |A - CZ| <= √(1 + r(p - r)) σ_{r+1}; Halko, Martinsson & Tropp 2011, "Finding structure with randomness",
-section 5.2; Voronin & Martinsson 2017, "Efficient algorithms for CUR and interpolative matrix decompositions".) For CUR
+the columns of AS, the pivots are those of B = QᵀA (l, p), l = r + 10, whose singular values are nearly those of A.
+(Cheng, Gimbutas, Martinsson & Rokhlin 2005, "On the compression of low rank matrices": r columns exist with
+|Z_ij| <= 1 and |A - CZ| <= √(1 + r(p - r)) σ_{r+1}; Halko, Martinsson & Tropp 2011, "Finding structure with
+randomness", section 5.2; Voronin & Martinsson 2017, "Efficient algorithms for CUR and interpolative matrix
+decompositions".) For CUR
 
     |A - left core right|_F² <= |A - CC⁺A|_F² + |A - AR⁺R|_F²,    core = leftᵀ A rightᵀ,
 
@@ -220,8 +221,8 @@ def interpolative(A: Any, rank: int, *, refit: bool = True, rng: Seed = None) ->
 
     Notes
     -----
-    Page: ``low-rank/interpolative-and-cur``. Cores: ``lowrank.skeleton.sketches`` and ``least_squares``. A greedy choice
-    is close to the best in practice; on matrices made against it (Kahan's) its error exceeds σ_{r+1} exponentially in r.
+    Page: ``low-rank/interpolative-and-cur``. Cores: ``lowrank.skeleton.sketches`` and ``least_squares``. A greedy
+    choice is usually close to the best; on matrices made against it, Kahan's, its error exceeds σ_{r+1} exponentially.
 
     Examples
     --------
