@@ -13,6 +13,8 @@ array([[0.12, 0.16]])
 array([5.])
 >>> column_row([[3.0, 0.0, 1.0]], [[2.0], [9.0], [6.0]], 1, probabilities="top").product  # 3 * 2 + 0 * 9 + 1 * 6
 array([[6.]])
+>>> cur([[1.0, 2.0], [2.0, 4.0]], 1, rng=0)
+CUR(1 of 2 columns, 1 of 2 rows)
 """
 
 from companion.lowrank.inverse import Rank, numerical_rank, penrose_residuals, pinv, pinv_reference
@@ -25,7 +27,9 @@ from companion.lowrank.svd import (
     truncated_svd,
 )
 from companion.lowrank.products import ColumnRow, column_row, column_row_error, column_row_reference
+from companion.lowrank.skeleton import CUR, Interpolative, cur, cur_reference, interpolative, interpolative_reference
 
 __all__: list[str] = []
 __all__ += ["Rank", "numerical_rank", "penrose_residuals", "pinv", "pinv_reference"]
 __all__ += ["SVD", "ResidualNorms", "randomized_svd", "randomized_svd_reference", "residual_norms", "truncated_svd"]
+__all__ += ["CUR", "Interpolative", "cur", "cur_reference", "interpolative", "interpolative_reference"]

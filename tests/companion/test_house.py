@@ -27,6 +27,7 @@ LEAVES += ["figures_attention", "figures_linear", "figures_performer", "figures_
 LEAVES += ["figures_inverse", "show"]
 LEAVES += ["figures_products"]
 LEAVES += ["show"]
+LEAVES += ["figures_skeleton", "show"]
 ORDER = f"""
     _core _core.checks _core.arrays _core.tiles checkpoint
     kernels._fast kernels.distances kernels.spectra kernels.base kernels.stationary kernels.gaussian kernels.laplacian
@@ -59,6 +60,7 @@ CORES = {
     "lowrank.inverse": ["inverse_by_svd", "penrose"],
     "lowrank.svd": ["leading", "times", "subspace", "krylov", "projected", "oriented"],
     "lowrank.products": ["kept_terms"],
+    "lowrank.skeleton": ["sketches", "least_squares", "through_bases"],
 }  # fmt: skip
 ON_THE_HOST = ["matern_by_bessel"]  # a core that only SciPy computes
 FILES = api.files()
