@@ -6,6 +6,13 @@
     points                nystroem, rp_cholesky                      K ≈ F Fᵀ from columns of a kernel matrix
 
 Every approximation is a product of two thin factors; what differs is where their columns come from.
+
+>>> from companion.kernels import Gaussian
+>>> rp_cholesky(Gaussian(), [[0.0], [1.0], [1.0]], 3, rng=0).factor.shape
+(3, 2)
 """
 
+from companion.lowrank.landmarks import LowRank, nystroem, rp_cholesky, rp_cholesky_reference
+
 __all__: list[str] = []
+__all__ += ["LowRank", "nystroem", "rp_cholesky", "rp_cholesky_reference"]
