@@ -15,6 +15,9 @@ array([5.])
 array([[6.]])
 >>> cur([[1.0, 2.0], [2.0, 4.0]], 1, rng=0)
 CUR(1 of 2 columns, 1 of 2 rows)
+>>> from companion.kernels import Gaussian
+>>> rp_cholesky(Gaussian(), [[0.0], [1.0], [1.0]], 3, rng=0).factor.shape
+(3, 2)
 """
 
 from companion.lowrank.inverse import Rank, numerical_rank, penrose_residuals, pinv, pinv_reference
@@ -28,8 +31,10 @@ from companion.lowrank.svd import (
 )
 from companion.lowrank.products import ColumnRow, column_row, column_row_error, column_row_reference
 from companion.lowrank.skeleton import CUR, Interpolative, cur, cur_reference, interpolative, interpolative_reference
+from companion.lowrank.landmarks import LowRank, nystroem, rp_cholesky, rp_cholesky_reference
 
 __all__: list[str] = []
 __all__ += ["Rank", "numerical_rank", "penrose_residuals", "pinv", "pinv_reference"]
 __all__ += ["SVD", "ResidualNorms", "randomized_svd", "randomized_svd_reference", "residual_norms", "truncated_svd"]
 __all__ += ["CUR", "Interpolative", "cur", "cur_reference", "interpolative", "interpolative_reference"]
+__all__ += ["LowRank", "nystroem", "rp_cholesky", "rp_cholesky_reference"]
