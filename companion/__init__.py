@@ -18,16 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 __all__ = ["kernels", "mcmc", "frequencies", "features", "svm", "lowrank", "attention", "estimators"]
 __all__ += ["datasets", "plotting", "figures_kernels", "figures_features", "figures_frequencies"]
 __all__ += ["figures_attention", "figures_linear", "figures_performer", "figures_rff_svm"]
-<<<<<<< HEAD
-<<<<<<< HEAD
-__all__ += ["figures_inverse", "show"]
-=======
-__all__ += ["figures_products"]
-__all__ += ["show"]
->>>>>>> 4e34db3aa242198df82f0e9512c980c03f184d29
-=======
-__all__ += ["figures_skeleton", "show"]
->>>>>>> d2ee1576a3d5061368bced44fe62896a57e592ae
+__all__ += ["figures_inverse", "figures_products", "figures_skeleton", "show"]
 
 try:
     __version__ = version("kernels-to-performers")

@@ -21,6 +21,9 @@ CUR(1 of 2 columns, 1 of 2 rows)
 """
 
 from companion.lowrank.inverse import Rank, numerical_rank, penrose_residuals, pinv, pinv_reference
+from companion.lowrank.landmarks import LowRank, nystroem, rp_cholesky, rp_cholesky_reference
+from companion.lowrank.products import ColumnRow, column_row, column_row_error, column_row_reference
+from companion.lowrank.skeleton import CUR, Interpolative, cur, cur_reference, interpolative, interpolative_reference
 from companion.lowrank.svd import (
     SVD,
     ResidualNorms,
@@ -29,12 +32,10 @@ from companion.lowrank.svd import (
     residual_norms,
     truncated_svd,
 )
-from companion.lowrank.products import ColumnRow, column_row, column_row_error, column_row_reference
-from companion.lowrank.skeleton import CUR, Interpolative, cur, cur_reference, interpolative, interpolative_reference
-from companion.lowrank.landmarks import LowRank, nystroem, rp_cholesky, rp_cholesky_reference
 
 __all__: list[str] = []
 __all__ += ["Rank", "numerical_rank", "penrose_residuals", "pinv", "pinv_reference"]
 __all__ += ["SVD", "ResidualNorms", "randomized_svd", "randomized_svd_reference", "residual_norms", "truncated_svd"]
+__all__ += ["ColumnRow", "column_row", "column_row_error", "column_row_reference"]
 __all__ += ["CUR", "Interpolative", "cur", "cur_reference", "interpolative", "interpolative_reference"]
 __all__ += ["LowRank", "nystroem", "rp_cholesky", "rp_cholesky_reference"]
