@@ -3,6 +3,7 @@
 Each function takes the number n of points, the standard deviation of its noise and ``rng``, and returns ``(X, y)`` with
 X of shape (n, d) and y of shape (n,), float64. Of two classes, the first has n // 2 points and the label -1.0, the
 second +1.0. The same integer gives the same data on every machine, independent of whatever else is drawn with it.
+`factors` and `coherent_factors` return two matrices of n terms to multiply.
 A TypeError or ValueError says if n is no integer of at least 2, or the noise is negative or not finite.
 
 >>> X, y = rings(6, rng=0)
@@ -99,6 +100,30 @@ def wave_mean(X: np.ndarray) -> np.ndarray:
     """The noiseless curve under `wave`: sin(2x) exp(-x²/8), for X of shape (n, 1); returns shape (n,)."""
     x = X[:, 0]
     return np.sin(2 * x) * np.exp(-(x**2) / 8)
+
+
+def factors(n: int, *, size: int = 200, skew: float = 0.0, rng: Seed = None) -> tuple[np.ndarray, np.ndarray]:
+    """Two Gaussian matrices of shape (size, n) and (n, size): the n terms of their product nearly cancel or not at all.
+
+    Column i of the first and row i of the second are multiplied by exp(skew g_i / 2) with a Gaussian g_i, so that the
+    size of term i has the factor exp(skew g_i).
+    """
+    _check(n, skew)
+    random = generator(rng, "datasets.factors")
+    A, B = random.standard_normal((size, n)), random.standard_normal((n, size))
+    scale = np.exp(skew / 2 * random.standard_normal(n))
+    return A * scale, scale[:, None] * B
+
+
+def coherent_factors(
+    n: int, *, size: int = 200, noise: float = 0.1, rng: Seed = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """A matrix (size, n) whose columns lie near 20 dimensions, and its transpose: the terms agree with each other."""
+    _check(n, noise)
+    random = generator(rng, "datasets.coherent_factors")
+    A = random.standard_normal((size, 20)) @ random.standard_normal((20, n)) / np.sqrt(20)
+    A += noise * random.standard_normal((size, n))
+    return A, A.T
 
 
 def halves(n: int) -> np.ndarray:

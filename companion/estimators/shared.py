@@ -91,12 +91,16 @@ class WithKernel(Reading):
         if self._is_precomputed():
             self.kernel_ = "precomputed"
             return X
+        self.kernel_ = self._kernel_of(X, weight)
+        arrays.fits_memory("K", len(X), len(X), np.empty(0), copies=self._copies)
+        return self.kernel_(X)
+
+    def _kernel_of(self, X: np.ndarray, weight: np.ndarray) -> Kernel:
+        """The kernel to fit with, found to be one."""
         if not isinstance(self.kernel, Kernel | None) and (not callable(self.kernel) or isinstance(self.kernel, type)):
             fix, expected = "For example companion.kernels.Gaussian(lengthscale=2.0).", "a kernel object, a function"
             checks.fail("kernel", expected + " (X, Y) -> K, 'precomputed' or None", repr(self.kernel), fix, TypeError)
-        self.kernel_ = self._kernel_or_default(X, weight)
-        arrays.fits_memory("K", len(X), len(X), np.empty(0), copies=self._copies)
-        return self.kernel_(X)
+        return self._kernel_or_default(X, weight)
 
     def _kernel_or_default(self, X: np.ndarray, weight: np.ndarray | None = None) -> Kernel:
         if self.kernel is None:

@@ -23,7 +23,8 @@ from tools import api
 
 ROOT = Path(__file__).resolve().parents[2]
 LEAVES = ["datasets", "plotting", "figures_kernels", "figures_features", "figures_frequencies"]
-LEAVES += ["figures_attention", "figures_linear", "figures_performer", "figures_rff_svm", "show"]
+LEAVES += ["figures_attention", "figures_linear", "figures_performer", "figures_rff_svm"]
+LEAVES += ["figures_inverse", "figures_products", "figures_skeleton", "show"]
 ORDER = f"""
     _core _core.checks _core.arrays _core.tiles checkpoint
     kernels._fast kernels.distances kernels.spectra kernels.base kernels.stationary kernels.gaussian kernels.laplacian
@@ -34,10 +35,11 @@ ORDER = f"""
     features._fast features.cosines features.positive features.simple features.binning features.errors features
     svm.psd svm.ridge svm.smo svm.dual svm.weights svm.sums svm.newton svm.kernel_newton svm.sources
     svm.primal svm.path svm
-    lowrank.svd lowrank.products lowrank.skeleton lowrank.landmarks lowrank
+    lowrank.inverse lowrank.svd lowrank.products lowrank.skeleton lowrank.landmarks lowrank
     attention.shared attention.exact attention.linear attention._fast attention.performer
     attention.state attention
-    estimators.shared estimators.machines estimators.maps estimators.landmarks estimators.linear estimators nn {" ".join(LEAVES)}
+    estimators.shared estimators.machines estimators.maps estimators.landmarks estimators.linear estimators nn
+    {" ".join(LEAVES)}
 """.split()  # lowest first
 ORDER = ["companion", *(f"companion.{name}" for name in ORDER)]
 CORES = {
@@ -52,6 +54,10 @@ CORES = {
     "features.positive": ["log_positive", "log_hyperbolic"],
     "svm.sums": ["scores", "losses_between", "with_constant"],
     "features.simple": ["linear_above_zero", "rectified", "one_and_x"],
+    "lowrank.inverse": ["inverse_by_svd", "penrose"],
+    "lowrank.svd": ["leading", "times", "subspace", "krylov", "projected", "oriented"],
+    "lowrank.products": ["kept_terms"],
+    "lowrank.skeleton": ["sketches", "least_squares", "through_bases"],
 }  # fmt: skip
 ON_THE_HOST = ["matern_by_bessel"]  # a core that only SciPy computes
 FILES = api.files()
