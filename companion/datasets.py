@@ -103,21 +103,20 @@ def wave_mean(X: np.ndarray) -> np.ndarray:
 
 
 def factors(n: int, *, size: int = 200, skew: float = 0.0, rng: Seed = None) -> tuple[np.ndarray, np.ndarray]:
-    """Two Gaussian matrices of shape (size, n) and (n, size): the n terms of their product nearly cancel or not at all.
+    """Two Gaussian matrices of shape (size, n) and (n, size), factors of a product of n terms whose signs are random.
 
     Column i of the first and row i of the second are multiplied by exp(skew g_i / 2) with a Gaussian g_i, so that the
     size of term i has the factor exp(skew g_i).
     """
-    _check(n, skew)
+    checks.integer("n", n, minimum=2)
+    checks.positive("skew", np.asarray(skew), allow_zero=True, why="It is a spread of logarithms.")
     random = generator(rng, "datasets.factors")
     A, B = random.standard_normal((size, n)), random.standard_normal((n, size))
     scale = np.exp(skew / 2 * random.standard_normal(n))
     return A * scale, scale[:, None] * B
 
 
-def coherent_factors(
-    n: int, *, size: int = 200, noise: float = 0.1, rng: Seed = None
-) -> tuple[np.ndarray, np.ndarray]:
+def coherent_factors(n: int, *, size: int = 200, noise: float = 0.1, rng: Seed = None) -> tuple[np.ndarray, np.ndarray]:
     """A matrix (size, n) whose columns lie near 20 dimensions, and its transpose: the terms agree with each other."""
     _check(n, noise)
     random = generator(rng, "datasets.coherent_factors")
