@@ -1,10 +1,10 @@
-"""Small synthetic data for the pages: drawn with a seed, made on the spot, nothing downloaded.
+"""Small data for the pages: drawn with a seed, made on the spot, nothing downloaded; and one photograph.
 
-Each function takes the number n of points, the standard deviation of its noise and ``rng``, and returns ``(X, y)`` with
-X of shape (n, d) and y of shape (n,), float64. Of two classes, the first has n // 2 points and the label -1.0, the
-second +1.0. The same integer gives the same data on every machine, independent of whatever else is drawn with it.
-`factors` and `coherent_factors` return two matrices of n terms to multiply.
-A TypeError or ValueError says if n is no integer of at least 2, or the noise is negative or not finite.
+A function that draws takes the number n of points, the standard deviation of its noise and ``rng``, and returns
+``(X, y)`` with X of shape (n, d) and y of shape (n,), float64. Of two classes, the first has n // 2 points and the
+label -1.0, the second +1.0. `factors` and `coherent_factors` return two matrices of n terms to multiply. The same
+integer gives the same data on every machine, independent of whatever else is drawn with it. A TypeError or ValueError
+says if n is no integer of at least 2, or the noise is negative or not finite.
 
 >>> X, y = rings(6, rng=0)
 >>> X.shape, y.tolist()
@@ -123,6 +123,19 @@ def coherent_factors(n: int, *, size: int = 200, noise: float = 0.1, rng: Seed =
     A = random.standard_normal((size, 20)) @ random.standard_normal((20, n)) / np.sqrt(20)
     A += noise * random.standard_normal((size, n))
     return A, A.T
+
+
+def photograph() -> np.ndarray:
+    """A grey photograph of a Chinese temple as a matrix of 142 x 213 brightnesses from 0 (black) to 1 (white).
+
+    china.jpg, taken by danielbuechele (CC BY 2.0), which scikit-learn ships: its luminance, averaged over 3 x 3 pixels.
+    """
+    with checks.needs("companion.datasets.photograph", "scikit-learn and pillow", extra="notebooks"):
+        from sklearn.datasets import load_sample_image
+
+        colours = load_sample_image("china.jpg")
+    grey = colours[:426, :639] @ np.array([0.299, 0.587, 0.114]) / 255
+    return grey.reshape(142, 3, 213, 3).mean(axis=(1, 3))
 
 
 def halves(n: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from samples import normal
 from scipy import linalg
 from scipy.stats import binom
 
+from companion import datasets
 from companion._core.arrays import generator
 from companion.lowrank import (
     SVD,
@@ -48,6 +49,16 @@ def check_form(terms, close_to=1e-12):
 
 
 # the best
+
+
+def test_the_photograph_is_the_grey_of_the_one_that_scikit_learn_ships():
+    pytest.importorskip("PIL")
+    from sklearn.datasets import load_sample_image
+
+    photo, whole = datasets.photograph(), load_sample_image("china.jpg")
+    assert photo.shape == (142, 213) and photo.min() >= 0 and photo.max() <= 1
+    block = whole[3:6, 300:303].reshape(9, 3).mean(axis=0) / 255
+    assert photo[1, 100] == pytest.approx(block @ [0.299, 0.587, 0.114])
 
 
 @each_spectrum
