@@ -29,7 +29,9 @@ def tails(curves: dict[str, np.ndarray], even: int) -> Axes:
     for tail, look in series(curves, ("ink", "blue", "rust"), linestyle=("-", "--", "-.")):
         ax.semilogy(np.arange(len(tail)), tail, **look)
     ax.axvspan(even, 142, color=PALETTE["rule"], alpha=0.6, linewidth=0)
-    ax.annotate("factors larger\nthan the matrix", ((even + 142) / 2, 0.5), ha="center", color=PALETTE["muted"])
+    ax.annotate(
+        "factors larger\nthan the matrix", ((even + 142) / 2, 1.3), ha="center", va="top", color=PALETTE["muted"]
+    )
     ax.set(xlabel="rank $r$", ylabel="error of the best", xlim=(0, 142), ylim=(1e-3, 1.5))
     legend_below(fig, ncols=3)
     return ax

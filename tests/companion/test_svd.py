@@ -284,6 +284,18 @@ def test_what_leaves_the_range_of_the_dtype_is_refused():
         randomized_svd(np.full((100, 100), 1000, np.float16), 1, rng=0)
 
 
+@pytest.mark.parametrize("call", [truncated_svd, lambda A, r: randomized_svd(A, r, rng=0)], ids=["best", "randomised"])
+def test_the_layout_in_memory_and_the_container_change_nothing(call):
+    """B2-13, 14, 28, 30."""
+    A = np.arange(20).reshape(5, 4) % 7
+    expected = call(A.astype(float), 2)
+    same = (A, A.tolist(), np.asfortranarray(A), A[::-1][::-1], np.array(A, dtype=">f8"), A.T.copy().T)
+    for given in same:
+        for got, wanted in zip(call(given, 2), expected, strict=True):
+            assert got.dtype == np.float64
+            np.testing.assert_allclose(got, wanted, atol=1e-13)
+
+
 @pytest.mark.parametrize("half", ["float16", "bfloat16"])
 def test_half_precision_is_computed_in_float32_and_returned(half):
     """B2-16, 17."""
