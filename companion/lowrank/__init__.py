@@ -4,8 +4,15 @@
     terms of a product    column_row                                 AB = Σ_i a_i b_iᵀ, of which a sample is kept
     columns and rows      interpolative, cur                         M ≈ M[:, columns] Z
     points                nystroem, rp_cholesky                      K ≈ F Fᵀ from columns of a kernel matrix
+    how many columns      columns_needed                             drawn blindly, and at best
 
 Every approximation is a product of two thin factors; what differs is where their columns come from.
+
+>>> best_errors([[4.0, 0.0], [0.0, 3.0]])
+array([1. , 0.6])
 """
 
+from companion.lowrank.choice import ColumnsNeeded, best_errors, columns_needed, drawn_error
+
 __all__: list[str] = []
+__all__ += ["ColumnsNeeded", "best_errors", "columns_needed", "drawn_error"]

@@ -34,7 +34,7 @@ ORDER = f"""
     features._fast features.cosines features.positive features.simple features.binning features.errors features
     svm.psd svm.ridge svm.row_sums svm.smo svm.dual svm.weights svm.sums svm.newton svm.kernel_newton svm.sources
     svm.primal svm.path svm
-    lowrank.svd lowrank.products lowrank.skeleton lowrank.landmarks lowrank
+    lowrank.svd lowrank.products lowrank.skeleton lowrank.landmarks lowrank.choice lowrank
     attention.shared attention.exact attention.linear attention._fast attention.performer
     attention.state attention
     estimators.shared estimators.machines estimators.maps estimators.landmarks estimators.linear estimators nn {" ".join(LEAVES)}
@@ -50,6 +50,7 @@ CORES = {
     "attention.performer": ["sums"],
     "features.cosines": ["pairs", "offset_cosines", "product", "long_product"],
     "features.positive": ["log_positive", "log_hyperbolic"],
+    "lowrank.choice": ["tail_errors"],
     "svm.sums": ["scores", "losses_between", "with_constant"],
     "features.simple": ["linear_above_zero", "rectified", "one_and_x"],
 }  # fmt: skip
