@@ -91,12 +91,16 @@ class WithKernel(Reading):
         if self._is_precomputed():
             self.kernel_ = "precomputed"
             return X
+        self.kernel_ = self._kernel_of(X, weight)
+        arrays.fits_memory("K", len(X), len(X), np.empty(0), copies=self._copies)
+        return self.kernel_(X)
+
+    def _kernel_of(self, X: np.ndarray, weight: np.ndarray) -> Kernel:
+        """The kernel to fit with, found to be one."""
         if not isinstance(self.kernel, Kernel | None) and (not callable(self.kernel) or isinstance(self.kernel, type)):
             fix, expected = "For example companion.kernels.Gaussian(lengthscale=2.0).", "a kernel object, a function"
             checks.fail("kernel", expected + " (X, Y) -> K, 'precomputed' or None", repr(self.kernel), fix, TypeError)
-        self.kernel_ = self._kernel_or_default(X, weight)
-        arrays.fits_memory("K", len(X), len(X), np.empty(0), copies=self._copies)
-        return self.kernel_(X)
+        return self._kernel_or_default(X, weight)
 
     def _kernel_or_default(self, X: np.ndarray, weight: np.ndarray | None = None) -> Kernel:
         if self.kernel is None:
@@ -116,7 +120,7 @@ class WithKernel(Reading):
 def require_entries(y: Any, kinds: dict[str, Any]) -> None:
     """Refuse a y with a missing entry, or with entries of more than one kind."""
     values = y if isinstance(y, np.ndarray) else np.asarray(y, dtype=object)  # NumPy makes strings of a list with one
-    if values.dtype.kind in "biuU" or values.size == 0:
+    if values.dtype.kind in "biuU" or values.size == 0 or (values.dtype.kind == "f" and not np.isnan(values).any()):
         return
     kind = next((kind for kind in kinds.values() if isinstance(values.flat[0], kind)), ())
     for index, value in np.ndenumerate(values):

@@ -8,11 +8,14 @@
 
 Every approximation is a product of two thin factors; what differs is where their columns come from.
 
->>> best_errors([[4.0, 0.0], [0.0, 3.0]])
-array([1. , 0.6])
+>>> from companion.kernels import Gaussian
+>>> rp_cholesky(Gaussian(), [[0.0], [1.0], [1.0]], 3, rng=0).factor.shape
+(3, 2)
 """
 
 from companion.lowrank.choice import ColumnsNeeded, best_errors, columns_needed, drawn_error
+from companion.lowrank.landmarks import LowRank, nystroem, rp_cholesky, rp_cholesky_reference
 
 __all__: list[str] = []
 __all__ += ["ColumnsNeeded", "best_errors", "columns_needed", "drawn_error"]
+__all__ += ["LowRank", "nystroem", "rp_cholesky", "rp_cholesky_reference"]

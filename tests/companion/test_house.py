@@ -37,7 +37,8 @@ ORDER = f"""
     lowrank.svd lowrank.products lowrank.skeleton lowrank.landmarks lowrank.choice lowrank
     attention.shared attention.exact attention.linear attention._fast attention.performer
     attention.state attention
-    estimators.shared estimators.machines estimators.maps estimators.landmarks estimators.linear estimators nn {" ".join(LEAVES)}
+    estimators.shared estimators.machines estimators.maps estimators.landmarks estimators.linear estimators nn
+    {" ".join(LEAVES)}
 """.split()  # lowest first
 ORDER = ["companion", *(f"companion.{name}" for name in ORDER)]
 CORES = {
