@@ -79,8 +79,8 @@ def best_errors(K: Any) -> Array:
 
     Notes
     -----
-    Page: ``low-rank/choosing-columns``. Reference: ``best_errors_reference``. Eckart & Young (1936). The singular values
-    of an n × n matrix cost of order n³ operations: take the similarities of a thousand samples.
+    Page: ``low-rank/choosing-columns``. Reference: ``best_errors_reference``. Eckart & Young (1936). All singular
+    values of an n × n matrix cost of order n³ operations: take the similarities of a thousand samples.
 
     Examples
     --------
