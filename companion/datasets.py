@@ -2,8 +2,9 @@
 
 Each function takes the number n of points, the standard deviation of its noise and ``rng``, and returns ``(X, y)`` with
 X of shape (n, d) and y of shape (n,), float64. Of two classes, the first has n // 2 points and the label -1.0, the
-second +1.0. The same integer gives the same data on every machine, independent of whatever else is drawn with it.
-A TypeError or ValueError says if n is no integer of at least 2, or the noise is negative or not finite.
+second +1.0; `crowd` is less even. The same integer gives the same data on every machine, independent of whatever else
+is drawn with it. A TypeError or ValueError says if n is no integer of at least 2, or the noise is negative or not
+finite.
 
 >>> X, y = rings(6, rng=0)
 >>> X.shape, y.tolist()
@@ -42,6 +43,17 @@ def rings(n: int, *, noise: float = 0.1, rng: Seed = None) -> tuple[np.ndarray, 
     turn = np.concatenate([np.arange(m) / m for m in (n // 2, n - n // 2)])  # around each ring
     angle = 2 * np.pi * (turn + random.uniform(0, 1 / n, n))
     return radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)]), y
+
+
+SPREAD = 2.0  # standard deviation of the few
+
+
+def crowd(n: int, *, noise: float = 0.05, rng: Seed = None) -> tuple[np.ndarray, np.ndarray]:
+    """A tight crowd around the origin, 19 points of 20, with label -1, and the others spread far around it."""
+    _check(n, noise)
+    random = generator(rng, "datasets.crowd")
+    y = np.where(np.arange(n) < n - n // 20, -1.0, 1.0)
+    return np.where(y < 0, noise, SPREAD)[:, None] * random.standard_normal((n, 2)), y
 
 
 DIM = 20

@@ -254,7 +254,7 @@ class Pivoting:
         return "" if self.told_from_zero().any() else "exhausted"
 
     def told_from_zero(self) -> np.ndarray:
-        """The samples of which more than rounding is missing: that of the dtype, or what was seen below zero."""
+        """The samples of which more than rounding is missing: that of the dtype, or what was seen where zero is due."""
         return self.rest > max(NOISE * self.eps, 4 * self.noise) * self.diagonal
 
     def candidates(self) -> tuple[np.ndarray, np.ndarray]:
@@ -282,9 +282,10 @@ class Pivoting:
         self.rows[start:stop, :] = follow(_inverse(L), G) @ G
         self.pivots = np.concatenate([self.pivots, new])
         self.rest -= _squares(self.rows[start:stop, :], axis=0)
+        rounding = float(np.max(np.abs(self.rest[new]) / self.diagonal[new]))  # of a landmark nothing is missing
         self.rest[new] = 0.0
         below = _require_no_negative_rest(self.kernel, self.x, self.rest, self.diagonal, _rows(self.x, self.pivots))
-        self.noise = max(self.noise, below)
+        self.noise = max(self.noise, below, rounding)
         np.maximum(self.rest, 0.0, out=self.rest)
 
 

@@ -23,7 +23,8 @@ from tools import api
 
 ROOT = Path(__file__).resolve().parents[2]
 LEAVES = ["datasets", "plotting", "figures_kernels", "figures_features", "figures_frequencies"]
-LEAVES += ["figures_attention", "figures_linear", "figures_performer", "figures_rff_svm", "figures_choosing", "show"]
+LEAVES += ["figures_attention", "figures_linear", "figures_performer", "figures_rff_svm"]
+LEAVES += ["figures_landmarks", "figures_choosing", "show"]
 ORDER = f"""
     _core _core.checks _core.arrays _core.tiles checkpoint
     kernels._fast kernels.distances kernels.spectra kernels.base kernels.stationary kernels.gaussian kernels.laplacian
