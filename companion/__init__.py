@@ -19,7 +19,7 @@ __all__ = ["kernels", "mcmc", "frequencies", "features", "svm", "lowrank", "atte
 __all__ += ["datasets", "plotting", "figures_kernels", "figures_features", "figures_frequencies"]
 __all__ += ["figures_attention", "figures_linear", "figures_performer", "figures_rff_svm"]
 __all__ += ["figures_inverse", "figures_singular", "figures_products", "figures_skeleton"]
-__all__ += ["figures_landmarks", "show"]
+__all__ += ["figures_landmarks", "figures_choosing", "show"]
 
 try:
     __version__ = version("kernels-to-performers")

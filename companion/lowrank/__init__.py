@@ -4,6 +4,7 @@
     terms of a product    column_row                                 AB = Σ_i a_i b_iᵀ, of which a sample is kept
     columns and rows      interpolative, cur                         M ≈ M[:, columns] Z
     points                nystroem, rp_cholesky                      K ≈ F Fᵀ from columns of a kernel matrix
+    how many columns      columns_needed                             drawn blindly, and at best
 
 Every approximation is a product of two thin factors; what differs is where their columns come from.
 
@@ -20,6 +21,7 @@ CUR(1 of 2 columns, 1 of 2 rows)
 (3, 2)
 """
 
+from companion.lowrank.choice import ColumnsNeeded, best_errors, columns_needed, drawn_error
 from companion.lowrank.inverse import Rank, numerical_rank, penrose_residuals, pinv, pinv_reference
 from companion.lowrank.landmarks import LowRank, nystroem, rp_cholesky, rp_cholesky_reference
 from companion.lowrank.products import ColumnRow, column_row, column_row_error, column_row_reference
@@ -38,4 +40,5 @@ __all__ += ["Rank", "numerical_rank", "penrose_residuals", "pinv", "pinv_referen
 __all__ += ["SVD", "ResidualNorms", "randomized_svd", "randomized_svd_reference", "residual_norms", "truncated_svd"]
 __all__ += ["ColumnRow", "column_row", "column_row_error", "column_row_reference"]
 __all__ += ["CUR", "Interpolative", "cur", "cur_reference", "interpolative", "interpolative_reference"]
+__all__ += ["ColumnsNeeded", "best_errors", "columns_needed", "drawn_error"]
 __all__ += ["LowRank", "nystroem", "rp_cholesky", "rp_cholesky_reference"]

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LEAVES = ["datasets", "plotting", "figures_kernels", "figures_features", "figures_frequencies"]
 LEAVES += ["figures_attention", "figures_linear", "figures_performer", "figures_rff_svm"]
 LEAVES += ["figures_inverse", "figures_singular", "figures_products", "figures_skeleton"]
-LEAVES += ["figures_landmarks", "show"]
+LEAVES += ["figures_landmarks", "figures_choosing", "show"]
 ORDER = f"""
     _core _core.checks _core.arrays _core.tiles checkpoint
     kernels._fast kernels.distances kernels.spectra kernels.base kernels.stationary kernels.gaussian kernels.laplacian
@@ -53,6 +53,7 @@ CORES = {
     "attention.performer": ["sums"],
     "features.cosines": ["pairs", "offset_cosines", "product", "long_product"],
     "features.positive": ["log_positive", "log_hyperbolic"],
+    "lowrank.choice": ["tail_errors"],
     "svm.sums": ["scores", "losses_between", "with_constant"],
     "features.simple": ["linear_above_zero", "rectified", "one_and_x"],
     "lowrank.inverse": ["inverse_by_svd", "penrose"],
