@@ -193,7 +193,7 @@ def paired_ratios(parts: Mapping[str, Mapping[str, Recorded]]) -> Axes:
     lines = [line for part, tasks in parts.items() for line in ((part, {}), *tasks.items())]
     _, ax = plt.subplots(figsize=(SINGLE[0], 1.05 + 0.2 * len(lines)))
     packages = dict.fromkeys(_package(name) for _, rows in lines for name in rows if name != "limit")
-    looks = {look["label"]: look for _, look in series(packages, marker="os^Dv")}
+    looks = {look["label"]: look for _, look in series(packages, (*SERIES, "muted", "ink"), marker="os^DvPX")}
     for y, (_, rows) in enumerate(lines):
         for name, row in rows.items():
             at = row["times_ours"]
@@ -232,5 +232,5 @@ def _finish_ratios(ax: Axes, labels: Sequence[str], parts: Iterable[str]) -> Non
     entries = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     order = [label for label in entries if label not in ("limit", "loss")]
     order += [label for label in ("limit", "loss") if label in entries]
-    look = {"ncols": len(entries), "columnspacing": 1.0, "handlelength": 0.9, "handletextpad": 0.45}
+    look = {"ncols": min(len(entries), 5), "columnspacing": 1.0, "handlelength": 0.9, "handletextpad": 0.45}
     ax.figure.legend([entries[label] for label in order], order, loc="outside lower center", **look)
