@@ -20,7 +20,9 @@ def chosen(X: np.ndarray, panels: dict[str, tuple[np.ndarray, np.ndarray]]) -> F
         shown = ax.scatter(*X[order].T, **look)
         ax.plot(*X[rows].T, "o", mfc="none", color=PALETTE["rust"], markersize=7.5, mew=1.3)
         ax.set(title=title, xticks=[], yticks=[], xlim=(-5.2, 5.2), ylim=(-5.2, 5.2), aspect="equal")
-    fig.colorbar(shown, ax=axes, location="bottom", shrink=0.6, aspect=30, label="missing of $K_{ii}$").ax.set_xlim(0, 1)
+    fig.colorbar(shown, ax=axes, location="bottom", shrink=0.6, aspect=30, label="missing of $K_{ii}$").ax.set_xlim(
+        0, 1
+    )
     return fig
 
 
