@@ -163,7 +163,7 @@ def columns_needed(kernel: Any, X: Any, error: float) -> ColumnsNeeded:
 
     Notes
     -----
-    Page: ``low-rank/choosing-columns``. Landmarks need more than ``best``, twice to four times as many on that page.
+    Page: ``low-rank/choosing-columns``. Landmarks need more than ``best``.
     """
     checks.positive("error", np.asarray(error))
     if not ROUNDED <= error < 1:
