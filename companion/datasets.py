@@ -115,9 +115,7 @@ def factors(n: int, *, size: int = 200, skew: float = 0.0, rng: Seed = None) -> 
     return A * scale, scale[:, None] * B
 
 
-def coherent_factors(
-    n: int, *, size: int = 200, noise: float = 0.1, rng: Seed = None
-) -> tuple[np.ndarray, np.ndarray]:
+def coherent_factors(n: int, *, size: int = 200, noise: float = 0.1, rng: Seed = None) -> tuple[np.ndarray, np.ndarray]:
     """A matrix (size, n) whose columns lie near 20 dimensions, and its transpose: the terms agree with each other."""
     _check(n, noise)
     random = generator(rng, "datasets.coherent_factors")
