@@ -81,8 +81,7 @@ def torch_terms(A: np.ndarray, seed: int) -> tuple:
 
 
 def fbpca_terms(A: np.ndarray, seed: int) -> tuple:
-    """Facebook's, which draws from NumPy's global generator."""
-    np.random.seed(seed)  # noqa: NPY002
+    """Facebook's, which draws from NumPy's global generator: no seed."""
     return fbpca.pca(A, RANK, raw=True, n_iter=POWERS, l=RANK + OVER)
 
 
