@@ -208,7 +208,6 @@ def test_the_gradient_at_the_identity_is_that_of_the_inverse():
     np.testing.assert_allclose(X.grad.numpy(), -np.ones((3, 3)), atol=1e-12)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_where_the_rank_stays_the_gradient_is_that_of_the_sum_of_three_terms():
     """dA⁺ = -A⁺ dA A⁺ + A⁺A⁺ᵀ dAᵀ (I - AA⁺) + (I - A⁺A) dAᵀ A⁺ᵀA⁺ (Golub & Pereyra 1973)."""
     A = of_rank(5, 4, 2)
@@ -221,9 +220,6 @@ def test_where_the_rank_stays_the_gradient_is_that_of_the_sum_of_three_terms():
         np.testing.assert_allclose(X.grad.reshape(5, 4).numpy(), expected, atol=1e-12)
     got = torch.func.grad(lambda X: (pinv(X) * torch.from_numpy(C)).sum())(torch.from_numpy(A))
     np.testing.assert_allclose(got.numpy(), expected, atol=1e-12)
-    E = A @ B @ normal(5, 4, seed=3)  # a direction in which the columns, and so the rank, stay
-    _, tangent = torch.func.jvp(pinv, (torch.from_numpy(A),), (torch.from_numpy(E),))
-    assert float((tangent * torch.from_numpy(C)).sum()) == pytest.approx(np.sum(expected * E), rel=1e-10)
 
 
 def test_it_vectorises_and_its_cores_compile():
