@@ -204,7 +204,7 @@ def interpolative(A: Any, rank: int, *, refit: bool = True, rng: Seed = None) ->
         How many columns to choose, at most min(n, p). Where fewer give A to rounding, fewer are chosen.
     refit : bool, default True
         Compute the coefficients by least squares on the true columns. Without it they come from the sketch: the error
-        is larger, and half of the time is saved.
+        is larger, and a fifth of the time is saved.
     rng : int, numpy.random.Generator or None
         For the rows of the sketch.
 
