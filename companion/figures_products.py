@@ -30,11 +30,11 @@ def schemes(r: np.ndarray, panels: dict[str, dict[str, np.ndarray]]) -> Figure:
     fig, axes = plt.subplots(1, len(panels), figsize=(WIDE[0], 3.3), sharey=True)
     for ax, (title, curves) in zip(axes, panels.items(), strict=True):
         ax.axhline(1, color=PALETTE["muted"], linewidth=0.8)
-        colours = ("blue", "teal", "rust", "gold", "ink")
-        for values, look in series(curves, colours, marker="os^xv", linestyle=("-", "-", "-", ":", "--")):
+        colours, lines = ("blue", "teal", "rust", "gold", "ink"), ("-", "-", "-", ":", "--")
+        for values, look in series(curves, colours, marker="os^xv", markersize=(9, 5, 6, 6, 6), linestyle=lines):
             shown = values > 0
             ax.loglog(r[shown], values[shown], linewidth=1.4, **look)
-        ax.set(title=title, xlabel="terms $r$, of 2,000", ylim=(0.0008, 6), xlim=(8, 1000))
+        ax.set(title=title, xlabel="terms $r$, of 2,000", ylim=(0.0005, 6), xlim=(8, 1000))
         ticks(ax, x=(10, 30, 100, 300), y=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3))
     axes[0].set_ylabel("relative error")
     legend_below(fig, ncols=3, columnspacing=1.2)
