@@ -57,8 +57,9 @@ def thresholds(threshold: np.ndarray, panels: dict[str, dict[str, tuple[np.ndarr
     for ax, (title, methods) in zip(axes, panels.items(), strict=True):
         for (measured, predicted), look in series(methods, ("blue", "gold"), marker="os"):
             ax.loglog(threshold, predicted, color=look["color"], linewidth=1.2)
-            ax.loglog(threshold[::3], measured[::3], linestyle="none", markersize=4, **look)
-        ax.set(title=title, xlabel="threshold $t$", ylim=(0.03, 30))
+            hollow = {"markersize": 7, "markerfacecolor": "none"} if look["marker"] == "s" else {"markersize": 4}
+            ax.loglog(threshold[::3], measured[::3], linestyle="none", **hollow, **look)
+        ax.set(title=title, xlabel="threshold $t$", ylim=(0.03, 300))
         ticks(ax, x=(1e-4, 1e-2, 1))
         ax.set_xticklabels(["$10^{-4}$", "$10^{-2}$", "1"])
     axes[0].set_ylabel("error of $w$")

@@ -15,7 +15,8 @@ def compressed(photo: np.ndarray, s: np.ndarray, rank: int) -> Figure:
     low.semilogy(index, s, ".", color=PALETTE["muted"], markersize=3)
     low.semilogy(index[:rank], s[:rank], ".", color=PALETTE["blue"], markersize=6)
     low.axvspan(0, rank + 0.5, color=PALETTE["blue"], alpha=0.12, linewidth=0)
-    low.set(xlabel="term $i$", ylabel=r"$\sigma_i$", xlim=(0, len(s) + 1), ylim=(0.005, 300))
+    low.set_ylabel(r"$\sigma_i$", fontsize=17)
+    low.set(xlabel="term $i$", xlim=(0, len(s) + 1), ylim=(0.005, 300))
     ticks(low, y=(0.01, 1, 100))
     return fig
 
@@ -30,7 +31,7 @@ def tails(curves: dict[str, np.ndarray], even: int) -> Axes:
         ax.semilogy(np.arange(len(tail)), tail, **look)
     ax.axvspan(even, 142, color=PALETTE["rule"], alpha=0.6, linewidth=0)
     ax.annotate(
-        "factors larger\nthan the matrix", ((even + 142) / 2, 1.3), ha="center", va="top", color=PALETTE["muted"]
+        "factors larger\nthan the matrix", ((even + 142) / 2, 0.5), ha="center", va="center", color=PALETTE["muted"]
     )
     ax.set(xlabel="rank $r$", ylabel="error of the best", xlim=(0, 142), ylim=(1e-3, 1.5))
     legend_below(fig, ncols=3)
@@ -51,9 +52,9 @@ def above_the_best(
         _ranges(ax, ranks, errors, look)
     _ranges(ax, ranks, krylov, {"label": "Krylov, $q = 1$", "color": PALETTE["violet"], "marker": "D"})
     ax.plot([], [], **DASHED, label="proved")
-    ax.set(xlabel="rank $r$", ylabel="above the best, %", ylim=(1e-3, 500))
+    ax.set(xlabel="rank $r$", ylabel="above the best, %", ylim=(1e-4, 500))
     ticks(ax, x=ranks)
-    ticks(ax, y=(0.001, 0.01, 0.1, 1, 10, 100), form="{:g}")
+    ticks(ax, y=(0.0001, 0.001, 0.01, 0.1, 1, 10, 100), form="{:g}")
     legend_below(fig, ncols=3, columnspacing=1.2)
     return ax
 
