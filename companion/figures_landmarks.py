@@ -18,8 +18,8 @@ def chosen(X: np.ndarray, panels: dict[str, tuple[np.ndarray, np.ndarray]]) -> F
         order = np.argsort(rest, kind="stable")
         look = {"c": rest[order], "cmap": SEQUENTIAL, "vmin": -0.15, "vmax": 1.0, "s": 13, "linewidths": 0}
         shown = ax.scatter(*X[order].T, **look)
-        ax.plot(*X[rows].T, "o", mfc="none", color=PALETTE["rust"], markersize=7.5, mew=1.3)
-        ax.set(title=title, xticks=[], yticks=[], xlim=(-5.2, 5.2), ylim=(-5.2, 5.2), aspect="equal")
+        ax.plot(*X[rows].T, "o", mfc="none", color=PALETTE["rust"], markersize=7.5, mew=1.3, clip_on=False)
+        ax.set(title=title, xticks=(-4, 0, 4), yticks=(-4, 0, 4), xlim=(-5.7, 5.7), ylim=(-5.7, 5.7), aspect="equal")
     fig.colorbar(shown, ax=axes, location="bottom", shrink=0.6, aspect=30, label="missing of $K_{ii}$").ax.set_xlim(
         0, 1
     )
@@ -46,7 +46,7 @@ def guarantee(D: np.ndarray, runs: np.ndarray, bound: np.ndarray, optimum: np.nd
     ax.semilogy(D, runs.mean(axis=0), color=PALETTE["blue"], label="measured, mean and range")
     ax.semilogy(D, bound, color=PALETTE["rust"], linestyle="-.", label="bound on the mean")
     ax.semilogy(D, optimum, **DASHED, label="best of rank $D$")
-    ax.set(xlabel="landmarks $D$", ylabel="trace of the rest", xlim=(0, D[-1]), ylim=(0.1, 3000))
-    ax.set_yticks((0.1, 1, 10, 100, 1000), ("0.1", "1", "10", "100", "1,000"))
+    ax.set(xlabel="landmarks $D$", ylabel="trace of the rest", xlim=(0, D[-1]), ylim=(0.01, 3000))
+    ax.set_yticks((0.01, 0.1, 1, 10, 100, 1000), ("0.01", "0.1", "1", "10", "100", "1,000"))
     legend_below(fig, ncols=2)
     return ax
