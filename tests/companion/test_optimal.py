@@ -47,7 +47,7 @@ def over_a_row(name, A, d, z2):
 
 
 def paper(q, d):
-    """A = (1 - 1/ρ)/8 of Likhosherstov et al. 2022, theorem 3.3."""
+    """A = (1 - 1/ρ)/8 of Likhosherstov et al. (2022)."""
     rho = (math.sqrt((2 * q + d) ** 2 + 8 * d * q) - 2 * q - d) / (4 * q)
     return (1 - 1 / rho) / 8
 
