@@ -24,10 +24,12 @@ from companion._core import arrays, checks
 from companion._core.arrays import Array, follow, host, namespace
 from companion.attention import _fast, linear, shared
 from companion.attention.linear import linear_attention_reference
-from companion.features.positive import log_hyperbolic, log_positive, read_rows, require_whole, with_digits
+from companion.features.optimal import require_lengths, tilt_for
+from companion.features.positive import log_hyperbolic, log_positive, read_rows, require_whole, tilted, with_digits
 from companion.frequencies.hadamard import Hadamard
 
 FEATURES = {"positive": log_positive, "hyperbolic": log_hyperbolic}
+FEATURES |= {f"optimal_{name}": log_map for name, log_map in FEATURES.items()}  # of rows that are tilted before
 
 
 def sums(
@@ -59,6 +61,7 @@ def performer_attention(
     W: Any,
     *,
     feature: str = "positive",
+    second_moment: float | None = None,
     is_causal: bool = False,
     scale: float | None = None,
     key_mask: Any = None,
@@ -77,8 +80,12 @@ def performer_attention(
         Values, one for each key.
     W : Frequencies, or array of shape (m, d)
         Rows that are N(0, I) each, from ``frequencies.draw(Softmax(), ...)``; all heads use the same.
-    feature : {"positive", "hyperbolic"}
-        One exponential for each row of W, or two, of w and of -w: D = m or 2m features.
+    feature : {"positive", "hyperbolic", "optimal_positive", "optimal_hyperbolic"}
+        One exponential for each row of W, or two, of w and of -w: D = m or 2m features. The optimal ones are of rows
+        that suit ``second_moment``.
+    second_moment : float, optional
+        For the optimal features: the mean of scale |query + key|², from ``features.mean_square`` of data like these. It
+        is not estimated here, since a causal output must not depend on later keys.
     is_causal : bool
         Query i attends to the keys 0 ... i only. n and l must be equal.
     scale : float, optional
@@ -118,6 +125,7 @@ def performer_attention(
     """
     options: dict[str, Any] = {
         "feature": feature,
+        "second_moment": second_moment,
         "is_causal": is_causal,
         "scale": scale,
         "chunk_size": chunk_size,
@@ -133,7 +141,7 @@ def performer_attention(
         shared.check_causal(query, key)
     mask = shared.read_mask(key_mask, query, key, is_causal)
     scale = shared.read_scale(scale, query)
-    rows, log_weights, query, key = read_rows_beside(W, query, key, scale, feature)
+    rows, log_weights, query, key = read_rows_beside(W, query, key, scale, feature, second_moment)
     value = namespace(value).astype(value, query.dtype, copy=False)
     size = linear.chunk(chunk_size, query) if is_causal else 0
     on_host = all(map(arrays.is_plain, (query, key, value, rows))) and not arrays.requires_grad(rows)
@@ -144,18 +152,27 @@ def performer_attention(
     return namespace(output).astype(output, dtype, copy=False)
 
 
-def read_rows_beside(W: Any, query: Array, key: Array, scale: float, feature: str) -> tuple[Any, Any, Array, Array]:
-    """Dense rows beside the query, the logarithms of their weights, and query and key in a dtype that suffices."""
-    if feature == "positive":
+def read_rows_beside(
+    W: Any, query: Array, key: Array, scale: float, feature: str, second_moment: float | None
+) -> tuple[Any, Any, Array, Array]:
+    """Dense rows beside the query, their log amplitudes, and query and key in a dtype that suffices."""
+    if not feature.endswith("hyperbolic"):
         require_whole(W)
+    A = tilt_for(feature, second_moment, query.shape[-1])
+    if A:
+        require_lengths(W)
     rows, weights, longest = read_rows(W)
     checks.same_features("query", tuple(query.shape), "W", tuple(rows.shape))
-    query, key = with_digits("query and key", [query, key], longest, scale)
-    rows = np.asarray(rows) if isinstance(rows, Hadamard) else rows
-    if weights is None:
-        return follow(rows, query), 0.0, query, key
-    weights = host(weights)
-    return follow(rows[weights > 0], query), np.log(weights[weights > 0]) / 2, query, key
+    query, key = with_digits("query and key", [query, key], longest, scale, A)
+    rows, logs = np.asarray(rows) if isinstance(rows, Hadamard) else rows, 0.0
+    if weights is not None:
+        weights = host(weights)
+        rows, logs = rows[weights > 0], np.log(weights[weights > 0]) / 2
+    rows = follow(rows, query)
+    if A:
+        rows, tilts = tilted(rows, A)
+        logs = tilts + (follow(logs, query) if weights is not None else 0.0)
+    return rows, logs, query, key
 
 
 def _on_host(
@@ -168,9 +185,9 @@ def _on_host(
 
 def host_maps(rows: Array, logs: Any, scale: float, feature: str) -> _fast.Maps:
     """What ``_fast`` needs of the rows."""
-    W, both = host(rows), feature == "hyperbolic"
+    W, both = host(rows), feature.endswith("hyperbolic")
     W = np.ascontiguousarray(W.T * np.asarray(math.sqrt(scale), W.dtype))
-    logs = np.asarray(np.tile(logs, 2) if both else logs, W.dtype) if np.ndim(logs) else None
+    logs = np.asarray(np.tile(host(logs), 2) if both else host(logs), W.dtype) if np.ndim(logs) else None
     return _fast.Maps(W, scale, both, logs)
 
 

@@ -119,6 +119,7 @@ def performer_attention_step(
     W: Any,
     *,
     feature: str = "positive",
+    second_moment: float | None = None,
     scale: float | None = None,
 ) -> tuple[Array, LinearState]:
     """Causal Performer attention of the next tokens, given the state of all before them.
@@ -133,8 +134,10 @@ def performer_attention_step(
         Values, one for each key.
     W : Frequencies, or array of shape (m, d)
         As in ``performer_attention``, and the same in every step, as are the options.
-    feature : {"positive", "hyperbolic"}
+    feature : {"positive", "hyperbolic", "optimal_positive", "optimal_hyperbolic"}
         One exponential for each row of W, or two.
+    second_moment : float, optional
+        For the optimal features, as in ``performer_attention``.
     scale : float, optional
         Factor of the inner products, at least 0; 1/√d if left out.
 
@@ -165,16 +168,17 @@ def performer_attention_step(
     if shared.are_plain_tensors(query, key, value, *sums) and not arrays.requires_grad(W):
         state = LinearState(*map(host, sums)) if sums else state
         q, k, v = (host(x) for x in (query, key, value))
-        output, new = performer_attention_step(state, q, k, v, W, feature=feature, scale=scale)
+        options: dict[str, Any] = {"feature": feature, "second_moment": second_moment, "scale": scale}
+        output, new = performer_attention_step(state, q, k, v, W, **options)
         output, S, maxima = (arrays.from_host(host(x), query) for x in (output, new.sums, new.maxima))
         return output, LinearState(S, maxima)
     checks.known("feature", feature, list(performer.FEATURES))
     (query, key, value), dtype = shared.read_all(query=query, key=key, value=value)
     shared.check_causal(query, key)
     scale = shared.read_scale(scale, query)
-    rows, logs, query, key = performer.read_rows_beside(W, query, key, scale, feature)
+    rows, logs, query, key = performer.read_rows_beside(W, query, key, scale, feature, second_moment)
     if state is not None:
-        D = rows.shape[0] * (1 + (feature == "hyperbolic"))
+        D = rows.shape[0] * (1 + feature.endswith("hyperbolic"))
         _check(state, "state", (*query.shape[:-2], D, value.shape[-1] + 1), query, True)
     if not all(arrays.is_plain(x) and not arrays.requires_grad(x) for x in (query, key, value, rows, *sums)):
         x, y = (performer.FEATURES[feature](z * scale**0.5, rows, follow(logs, z)) for z in (query, key))

@@ -13,10 +13,12 @@ Positive features estimate the softmax kernel k = exp(⟨x, y⟩). With z² = |x
 
     positive        v = exp(z²) - 1
     hyperbolic      v = cosh(z²) - 1
+    optimal_...     v = s - 1, see ``optimal``
 
-and for both two rows of an orthogonal block have the covariance c = exp(-z²) 1F1(d; d/2; z²/2) - 1 <= 0 (relative to
+and for all two rows of an orthogonal block have the covariance c = exp(-z²) 1F1(d; d/2; z²/2) - 1 <= 0 (relative to
 k²): w_1 + w_2 has a uniform direction and a squared length of the law chi²(2d), so E exp⟨w_1 + w_2, z⟩ is the sum over
-i of (z²/4)^i E chi²(2d)^i / (i! (d/2)_i), and E chi²(2d)^i = 2^i (d)_i.
+i of (z²/4)^i E chi²(2d)^i / (i! (d/2)_i), and E chi²(2d)^i = 2^i (d)_i. (w and -w have the same law beside any other
+row, and the weights of longer rows take their lengths back to those of w: one c for all.)
 
 >>> standard_error(Gaussian(), [[0.0]], [[0.0], [1.0], [9.0]], n_frequencies=128).round(4)
 array([[0.    , 0.0395, 0.0625]])
@@ -33,6 +35,7 @@ from scipy.special import hyp1f1
 from companion._core import arrays, checks
 from companion._core.arrays import Array, host
 from companion.features.cosines import fourier, fourier_offset
+from companion.features.optimal import log_second_moment, optimal_hyperbolic, optimal_positive, tilt_for
 from companion.features.positive import hyperbolic, positive
 from companion.kernels.base import Kernel, only_for
 from companion.kernels.dot import Softmax
@@ -44,10 +47,13 @@ MAPS: dict[str, Callable[..., Array]] = {
     "fourier_offset": fourier_offset,
     "positive": positive,
     "hyperbolic": hyperbolic,
+    "optimal_positive": optimal_positive,
+    "optimal_hyperbolic": optimal_hyperbolic,
 }
 """Name of a feature map to its function: the first two estimate stationary kernels, the others ``Softmax``."""
 
 COLUMNS = {"fourier": 2, "fourier_offset": 1, "positive": 1, "hyperbolic": 2}
+COLUMNS |= {"optimal_positive": 1, "optimal_hyperbolic": 2}
 """Feature columns that a map makes of one frequency."""
 
 
@@ -56,10 +62,16 @@ def variance(feature_map: str, k: np.ndarray, k2: np.ndarray) -> np.ndarray:
     return (1 + k2 - 2 * k**2) / 2 if feature_map == "fourier" else 1 + k2 / 2 - k**2
 
 
-def positive_variance(feature_map: str, z2: np.ndarray) -> np.ndarray:
-    """Of the estimate by one row relative to k² exp(z²), for z2 = |x + y|²: it is at most 1, and nothing overflows."""
+def positive_variance(feature_map: str, z2: np.ndarray, A: float, d: int) -> tuple[np.ndarray, np.ndarray]:
+    """L and the variance of the estimate by one row relative to k² exp(L), for z2 = |x + y|².
+
+    It is at most 1, and nothing overflows: exp(L) is exp(z²), or the second moment s where A is not 0.
+    """
+    if A:
+        L = log_second_moment(z2, A, d, feature_map == "optimal_hyperbolic")
+        return L, -np.expm1(-L)
     rise = -np.expm1(-z2)  # 1 - exp(-z²)
-    return rise if feature_map == "positive" else rise**2 / 2
+    return z2, rise if COLUMNS[feature_map] == 1 else rise**2 / 2
 
 
 def block_covariance(z2: np.ndarray, d: int) -> np.ndarray:
@@ -75,6 +87,7 @@ def standard_error(
     n_frequencies: int,
     scheme: str = "iid",
     feature_map: str = "fourier",
+    second_moment: float | None = None,
 ) -> np.ndarray:
     """The exact standard deviation of every entry of Φ(X) Φ(Y)ᵀ around kernel(X, Y).
 
@@ -88,8 +101,10 @@ def standard_error(
         The number m of frequencies, not of feature columns.
     scheme : {"iid", "orthogonal"}
         How they are drawn. Orthogonal: for the Gaussian with ``fourier``, and for ``Softmax``.
-    feature_map : {"fourier", "fourier_offset", "positive", "hyperbolic"}
+    feature_map : {"fourier", "fourier_offset", "positive", "hyperbolic", "optimal_positive", "optimal_hyperbolic"}
         What is done with them.
+    second_moment : float, optional
+        That of the optimal maps, which need it.
 
     Returns
     -------
@@ -113,8 +128,9 @@ def standard_error(
     _require_kernel(kernel, feature_map)
     X, dtype = arrays.read("X", X)
     X, Y, _ = (X, None, dtype) if Y is None else arrays.read_beside(X, dtype, Y)
+    A = tilt_for(feature_map, second_moment, X.shape[1])
     if isinstance(kernel, Softmax):
-        return _softmax_error(kernel, host(X), host(X if Y is None else Y), n_frequencies, scheme, feature_map)
+        return _softmax_error(kernel, host(X), host(X if Y is None else Y), n_frequencies, scheme, feature_map, A)
     centre = host(X)[0].astype(np.float64)  # only differences count, and near 0 they keep their digits
     X, Y = (None if Z is None else host(Z) - centre for Z in (X, Y))
     k, k2 = kernel(X, Y), kernel(2 * X, None if Y is None else 2 * Y)  # (n, l), (n, l)
@@ -126,7 +142,14 @@ def standard_error(
     return np.sqrt(np.maximum(v, 0.0) / n_frequencies)
 
 
-def features_needed(kernel: Kernel, error: float, *, X: Any = None, feature_map: str = "fourier") -> int:
+def features_needed(
+    kernel: Kernel,
+    error: float,
+    *,
+    X: Any = None,
+    feature_map: str = "fourier",
+    second_moment: float | None = None,
+) -> int:
     """The number D of feature columns from which on every entry has a standard error of at most ``error``.
 
     For independent frequencies; other schemes need fewer, or about as many where the kernel is nearly zero.
@@ -139,8 +162,10 @@ def features_needed(kernel: Kernel, error: float, *, X: Any = None, feature_map:
         The standard error allowed, above 0; a stationary kernel's largest value is 1.
     X : array of shape (n, d), optional
         Only the pairs of these samples count; if left out, every distance does. For ``Softmax`` it must be given.
-    feature_map : {"fourier", "fourier_offset", "positive", "hyperbolic"}
-        What is done with the frequencies; ``fourier`` and ``hyperbolic`` have two columns for each.
+    feature_map : {"fourier", "fourier_offset", "positive", "hyperbolic", "optimal_positive", "optimal_hyperbolic"}
+        What is done with the frequencies; ``COLUMNS`` has how many columns for each.
+    second_moment : float, optional
+        That of the optimal maps, which need it.
 
     Returns
     -------
@@ -169,7 +194,8 @@ def features_needed(kernel: Kernel, error: float, *, X: Any = None, feature_map:
         checks.known("feature_map", feature_map, list(MAPS))
         worst = _largest_error(kernel, feature_map)
     else:
-        worst = float(standard_error(kernel, X, n_frequencies=1, feature_map=feature_map).max())
+        options: dict[str, Any] = {"feature_map": feature_map, "second_moment": second_moment}
+        worst = float(standard_error(kernel, X, n_frequencies=1, **options).max())
     if worst > 1e9 * error:
         fix = "Scale the data, or use the exact kernel."
         checks.fail("error", "at least 1e-9 of the error of one frequency", f"{error:g} of {worst:.3g}", fix)
@@ -178,7 +204,7 @@ def features_needed(kernel: Kernel, error: float, *, X: Any = None, feature_map:
 
 def _require_kernel(kernel: Any, feature_map: str) -> None:
     """Refuse a kernel that the map does not estimate."""
-    if feature_map in ("positive", "hyperbolic"):
+    if feature_map not in ("fourier", "fourier_offset"):
         if not isinstance(kernel, Softmax):
             only_for(f"feature_map={feature_map!r}", kernel, "kernels.Softmax", "Use feature_map='fourier'.")
     elif not isinstance(kernel, Stationary):
@@ -186,17 +212,19 @@ def _require_kernel(kernel: Any, feature_map: str) -> None:
         only_for("An exact error", kernel, "a stationary kernel", fix)
 
 
-def _softmax_error(kernel: Softmax, X: np.ndarray, Y: np.ndarray, m: int, scheme: str, feature_map: str) -> np.ndarray:
-    """k √(v/m), from v relative to exp(z²)."""
+def _softmax_error(
+    kernel: Softmax, X: np.ndarray, Y: np.ndarray, m: int, scheme: str, feature_map: str, A: float
+) -> np.ndarray:
+    """k √(v/m), from v relative to exp(L)."""
     root = math.sqrt(float(host(kernel.scale)))
     X, Y = root * X.astype(np.float64), root * Y.astype(np.float64)
     z2 = cdist(X, -Y, "sqeuclidean")  # (n, l), |x + y|²
-    v = positive_variance(feature_map, z2)
+    L, v = positive_variance(feature_map, z2, A, X.shape[1])
     if scheme == "orthogonal":
-        c = block_covariance(np.minimum(z2, 100.0), X.shape[1])  # beyond, exp(-z²) has made it 0 to rounding
-        v = v + np.exp(-z2) * c * _neighbours(m, X.shape[1])
+        c = block_covariance(np.minimum(z2, 100.0), X.shape[1])  # beyond, c + 1 or exp(-L) is 0 to rounding
+        v = v + np.exp(-L) * c * _neighbours(m, X.shape[1])
     with np.errstate(over="ignore"):
-        error = np.exp(X @ Y.T + z2 / 2) * np.sqrt(np.maximum(v, 0.0) / m)
+        error = np.exp(X @ Y.T + L / 2) * np.sqrt(np.maximum(v, 0.0) / m)
     if not np.isfinite(error).all():
         checks.no_overflow("The standard error", float(np.finfo(np.float64).max), "Scale the data.")
     return error

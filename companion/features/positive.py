@@ -6,7 +6,8 @@ If w is N(0, I), then E exp⟨w, z⟩ = exp(|z|²/2). With z = x + y that is exp
     positive      exp(⟨w_j, x⟩ - |x|²/2) / √m        D = m     (exp(z²) - 1) / m      with z² = |x + y|²
     hyperbolic    exp(±⟨w_j, x⟩ - |x|²/2) / √(2m)    D = 2m    (cosh(z²) - 1) / m
 
-(Choromanski et al. 2021, "Rethinking attention with Performers", lemmas 1 and 2.) In orthogonal blocks see ``errors``.
+(Choromanski et al. 2021, "Rethinking attention with Performers", lemmas 1 and 2.) In orthogonal blocks see ``errors``;
+from longer rows with weights that make up for it, which err less where z is long, see ``optimal``.
 
 >>> from companion.frequencies import draw
 >>> from companion.kernels import Softmax
@@ -42,6 +43,12 @@ def log_hyperbolic(X: Array, W: Array, log_amplitude: Array | float, inner: Angl
     half_square = xp.sum(X * X, axis=-1, keepdims=True) / 2  # (..., n, 1)
     t, rest = inner(X, W), log_amplitude - half_square
     return xp.concat([rest + t, rest - t], axis=-1)
+
+
+def tilted(W: Array, A: float) -> tuple[Array, Array]:
+    """√(1-4A) w_j and log amplitudes A|w_j|² + (d/4) log(1-4A), for W (m, d) and A < 1/4: (m, d) and (m,)."""
+    xp = namespace(W)
+    return math.sqrt(1 - 4 * A) * W, A * xp.sum(W * W, axis=-1) + W.shape[-1] / 4 * math.log1p(-4 * A)
 
 
 def positive(X: Any, W: Any, *, log: bool = False) -> Array:
@@ -129,29 +136,44 @@ def require_whole(W: Any) -> None:
         checks.fail("W", "a whole sample", "the half of a grid that scheme='gauss_hermite' keeps", fix)
 
 
-def _features(core: Callable[..., Array], X: Any, W: Any, columns: int, log: bool) -> Array:
+def _features(
+    core: Callable[..., Array], X: Any, W: Any, columns: int, log: bool, tilt: Callable[[int], float] | None = None
+) -> Array:
     with np.errstate(all="ignore"):
-        X, rows, dtype, log_amplitude, inner = _read(X, W, columns, log)
+        X, rows, dtype, log_amplitude, inner = _read(X, W, columns, log, tilt)
         xp, phi = namespace(X), core(X, rows, log_amplitude, inner)
         phi = xp.astype(phi if log else xp.exp(phi), dtype, copy=False)
     _require_range(phi, log)
     return phi
 
 
-def _read(X: Any, W: Any, columns: int, log: bool) -> tuple[Array, Any, Any, Any, Angles]:
-    """X, W, the dtype of the result, the logarithm of each row's amplitude, and what multiplies X and W."""
+def _read(
+    X: Any, W: Any, columns: int, log: bool, tilt: Callable[[int], float] | None
+) -> tuple[Array, Any, Any, Any, Angles]:
+    """X, W, the dtype of the result, the logarithm of each row's amplitude, and what multiplies X and W.
+
+    ``tilt`` is a function of d: the number A of ``tilted``.
+    """
     X, dtype = arrays.read("X", X, arrays.BATCHES)
     rows, weights, longest = read_rows(W)
     checks.same_features("X", tuple(X.shape), "W", tuple(rows.shape))
     size = (math.prod(X.shape[:-1]), columns * rows.shape[0])
     arrays.fits_memory("features", *size, X, "Transform X in blocks of rows.", copies=2)
-    [X] = with_digits("X", [X], longest)
+    A = tilt(X.shape[-1]) if tilt else 0.0
+    [X] = with_digits("X", [X], longest, A=A)
     log_amplitude = -math.log(columns * rows.shape[0]) / 2
     if weights is not None:
         log_amplitude = _half_logarithms(follow(weights, X), columns, log)
     if isinstance(rows, Hadamard):
+        if A:
+            log_amplitude = tilted(follow(rows.matrix, X), A)[1] + log_amplitude
+            rows = rows / np.asarray((1 - 4 * A) ** -0.5)
         return X, rows, dtype, log_amplitude, _structured_product
-    return X, follow(rows, X), dtype, log_amplitude, product
+    rows = follow(rows, X)
+    if A:
+        rows, logs = tilted(rows, A)
+        log_amplitude = logs + log_amplitude
+    return X, rows, dtype, log_amplitude, product
 
 
 def read_rows(W: Any) -> tuple[Any, Array | None, float]:
@@ -162,13 +184,15 @@ def read_rows(W: Any) -> tuple[Any, Array | None, float]:
     return rows, None, math.sqrt(arrays.largest_square(rows))
 
 
-def with_digits(name: str, blocks: list[Array], longest: float, scale: float = 1.0) -> list[Array]:
+def with_digits(name: str, blocks: list[Array], longest: float, scale: float = 1.0, A: float = 0.0) -> list[Array]:
     """Data whose exponents keep their digits: in float64 if float32 rounds one by more than 0.001.
 
-    Of ⟨w, x⟩ - |x|²/2 rounding changes at most eps (|x| |w| + |x|²/2); x is the data times the root of ``scale``.
+    Of ⟨w, x⟩ - |x|²/2 rounding changes at most eps (|x| |w| + |x|²/2); x is the data times the root of ``scale``. Of
+    rows that are ``tilted`` by A it changes |A| |w|² as well.
     """
     xp, largest = namespace(blocks[0]), math.sqrt(scale * arrays.largest_square(*blocks))
-    size, info = largest * (longest + largest / 2), xp.finfo(blocks[0].dtype)
+    size, info = largest * (longest * math.sqrt(1 - 4 * A) + largest / 2), xp.finfo(blocks[0].dtype)
+    size += abs(A) * longest**2
     if float(info.eps) * size <= LARGEST_ANGLE_EPS and longest < float(info.max):
         return blocks
     if not float(xp.finfo(xp.float64).eps) * size <= LARGEST_ANGLE_EPS:

@@ -33,7 +33,8 @@ ORDER = f"""
     mcmc
     frequencies.hadamard frequencies.base frequencies.independent frequencies.orthogonal frequencies.structured
     frequencies.grids frequencies
-    features._fast features.cosines features.positive features.simple features.binning features.errors features
+    features._fast features.cosines features.positive features.optimal features.simple features.binning features.errors
+    features
     svm.psd svm.ridge svm.smo svm.dual svm.weights svm.sums svm.newton svm.kernel_newton svm.sources
     svm.primal svm.path svm
     lowrank.inverse lowrank.svd lowrank.products lowrank.skeleton lowrank.landmarks lowrank.choice lowrank
@@ -52,7 +53,7 @@ CORES = {
                          "add", "divide"],
     "attention.performer": ["sums"],
     "features.cosines": ["pairs", "offset_cosines", "product", "long_product"],
-    "features.positive": ["log_positive", "log_hyperbolic"],
+    "features.positive": ["log_positive", "log_hyperbolic", "tilted"],
     "lowrank.choice": ["tail_errors"],
     "svm.sums": ["scores", "losses_between", "with_constant"],
     "features.simple": ["linear_above_zero", "rectified", "one_and_x"],

@@ -183,12 +183,12 @@ def blocks(d, n, corrected=True):
     return Q * np.sqrt(rng.chisquare(d, (n, d, 1)))
 
 
-def biases(name, d, W):
+def biases(name, d, W, **options):
     """For each direction v: the bias of the estimate at x = y = v/2 over its bar, (relative bias, bar)."""
-    n, X = len(W), directions(d) / 2
-    phi = MAPS[name](X, W.reshape(n * d, d)).reshape(len(X), features.COLUMNS[name], n, d)
+    n, X, rows = len(W), directions(d) / 2, {"n_frequencies": d, "scheme": "orthogonal"}
+    phi = features.MAPS[name](X, W.reshape(n * d, d), **options).reshape(len(X), features.COLUMNS[name], n, d)
     estimates = (phi**2).sum(axis=(1, 3)) * n / Softmax().diag(X)[:, None]  # one for each block
-    error = [standard_error(Softmax(), x[None], n_frequencies=d, scheme="orthogonal", feature_map=name) for x in X]
+    error = [standard_error(Softmax(), x[None], feature_map=name, **rows, **options) for x in X]
     deviation = np.ravel(error) / Softmax().diag(X)
     return np.array([median_of_means(e) - 1 for e in estimates]), bar(deviation, n)
 
