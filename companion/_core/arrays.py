@@ -181,6 +181,17 @@ def read_beside(X: Array, dtype: Any, value: Any) -> tuple[Array, Array, Any]:
     return xp.astype(X, common, copy=False), xp.astype(Y, common, copy=False), xp.result_type(dtype, dtype_y)
 
 
+def in_range(name: str, result: Array, fix: str) -> Array:
+    """The result; refuses one that left the range of its dtype. The sum of all entries tells it, as in ``read``."""
+    if readable(result):
+        xp, values = namespace(result), detached(result)
+        with np.errstate(all="ignore"):
+            finite = bool(xp.isfinite(xp.sum(values))) or bool(xp.all(xp.isfinite(values)))
+        if not finite:
+            checks.no_overflow(name, float(xp.finfo(values.dtype).max), fix)
+    return result
+
+
 def require_one_place(names: str, values: Sequence[Array], fix: str) -> None:
     """Refuse arrays on different backends or devices; ``fix`` says what to convert."""
     for what, place in (("backend", backend), ("device", lambda x: str(compat.device(x)))):

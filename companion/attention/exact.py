@@ -107,7 +107,7 @@ def softmax_attention(
     arrays.fits_memory("the weights", rows, key.shape[-2], query, "Use fewer queries at once.", copies=3)
     with shared.full_precision(query), np.errstate(over="ignore", invalid="ignore"):
         output = attention(query, key, value, scale, _allowed(query, key, mask, is_causal))
-    shared.require_finite(output, "scale * query @ key.T", "Scale query and key down, or pass them in float64.")
+    arrays.in_range("scale * query @ key.T", output, "Scale query and key down, or pass them in float64.")
     return namespace(output).astype(output, dtype, copy=False)
 
 

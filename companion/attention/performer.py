@@ -148,7 +148,7 @@ def performer_attention(
     compute = _on_host if on_host else _by_core
     with shared.full_precision(query), np.errstate(over="ignore", invalid="ignore"):
         output = compute(query, key, value, rows, log_weights, mask, scale, feature, size)
-    shared.require_finite(output, "The output", "Scale value down.")
+    arrays.in_range("The output", output, "Scale value down.")
     return namespace(output).astype(output, dtype, copy=False)
 
 

@@ -114,17 +114,6 @@ def full_precision(x: Array) -> AbstractContextManager:
     return sys.modules["torch"].autocast(x.device.type, enabled=False)
 
 
-def require_finite(output: Array, name: str, fix: str) -> None:
-    """Refuse an output that left the range of its dtype. The sum of all entries tells it, unless that overflows."""
-    if not arrays.readable(output):
-        return
-    xp, values = namespace(output), arrays.detached(output)
-    with np.errstate(all="ignore"):
-        finite = bool(xp.isfinite(xp.sum(values))) or bool(xp.all(xp.isfinite(values)))
-    if not finite:
-        checks.no_overflow(name, float(xp.finfo(values.dtype).max), fix)
-
-
 def are_plain_tensors(*values: Any) -> bool:
     """Whether all are tensors that NumPy can read as they are, of which no gradient is asked: NumPy checks faster."""
     for x in values:

@@ -189,7 +189,7 @@ def performer_attention_step(
     with np.errstate(over="ignore", invalid="ignore"):
         results = _fast.step(host(query), host(key), host(value), maps, S, maxima)
     output, S, maxima = (x if isinstance(query, np.ndarray) else arrays.from_host(x, query) for x in results)
-    shared.require_finite(output, "The output", "Scale value down.")
+    arrays.in_range("The output", output, "Scale value down.")
     return namespace(output).astype(output, dtype, copy=False), LinearState(S, maxima.mT)
 
 

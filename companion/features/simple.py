@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from companion._core import arrays, checks
-from companion._core.arrays import Array, detached, follow, namespace, readable
+from companion._core.arrays import Array, follow, namespace
 from companion.features.positive import require_whole
 from companion.frequencies.base import Frequencies
 from companion.frequencies.hadamard import Hadamard
@@ -165,8 +165,5 @@ def _projections(X: Array, W: Any) -> tuple[Array, Any]:
 
 def _in_range(phi: Array, dtype: Any) -> Array:
     """The features in the dtype of the data; refuses those that leave its range."""
-    xp = namespace(phi)
-    phi = xp.astype(phi, dtype, copy=False)
-    if readable(phi) and not bool(xp.all(xp.isfinite(detached(phi)))):
-        checks.no_overflow("φ(X)", float(xp.finfo(dtype).max), "Scale the data, or use float32 or float64.")
-    return phi
+    fix = "Scale the data, or use float32 or float64."
+    return arrays.in_range("φ(X)", namespace(phi).astype(phi, dtype, copy=False), fix)

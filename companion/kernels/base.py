@@ -9,7 +9,6 @@ x = u, y = v). Rounding of K is that of its parts: a sum or product adds one hal
 array([[3.]])
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -21,7 +20,7 @@ from typing import Any, ClassVar, NoReturn, Self
 import numpy as np
 
 from companion._core import arrays, checks
-from companion._core.arrays import Array, check_positive, detached, follow, namespace, readable
+from companion._core.arrays import Array, check_positive, follow, namespace
 
 DIFFERENCE = "A difference of kernels need not be positive semidefinite."
 
@@ -118,11 +117,8 @@ class Kernel(ABC):
         """The diagonal of K for checked data."""
 
     def _in_range(self, K: Array, dtype: Any) -> Array:
-        xp = namespace(K)
-        K = xp.astype(K, dtype, copy=False)
-        if not self._bounded and readable(K) and not _all_finite(detached(K)):
-            checks.no_overflow("K", float(xp.finfo(dtype).max), self._remedy)
-        return K
+        K = namespace(K).astype(K, dtype, copy=False)
+        return K if self._bounded else arrays.in_range("K", K, self._remedy)
 
     def __add__(self, other: Any) -> "Kernel":
         return Sum(self, _as_kernel(other)) if _is_operand(other) else NotImplemented
@@ -299,8 +295,3 @@ def _refuse_masks(*data: Any) -> None:
         if str(getattr(value, "dtype", "")).endswith("bool"):  # True would be read as index 1
             fix = f"Use numpy.flatnonzero({name})[:, None]."
             checks.fail(name, "made of indices, for a precomputed kernel", "booleans", fix, TypeError)
-
-
-def _all_finite(K: Array) -> bool:
-    xp = namespace(K)
-    return math.isfinite(float(xp.sum(K))) or bool(xp.all(xp.isfinite(K)))

@@ -124,10 +124,10 @@ def pinv(A: Any, *, rtol: float | None = None, return_rank: bool = False) -> Any
     A, dtype = arrays.read("A", A, arrays.BATCHES)
     xp, rtol = namespace(A), _tolerance(rtol, tuple(A.shape), namespace(A).finfo(dtype).eps)
     U, s, Vh = xp.linalg.svd(detached(A) if _differentiated(A) else A, full_matrices=False)
-    _warn_near(_in_range("singular values of A", s, "Scale A down: pinv(A) = c * pinv(c * A)."), rtol)
+    _warn_near(arrays.in_range("singular values of A", s, "Scale A down: pinv(A) = c * pinv(c * A)."), rtol)
     with np.errstate(over="ignore", invalid="ignore"):
         inverse = xp.linalg.pinv(A, rtol=rtol) if _differentiated(A) else inverse_by_svd(U, s, Vh, rtol)
-        inverse = _in_range("A⁺", xp.astype(inverse, dtype, copy=False), "Scale A up: pinv(A) = c * pinv(c * A).")
+        inverse = arrays.in_range("A⁺", xp.astype(inverse, dtype, copy=False), "Scale A up: pinv(A) = c * pinv(c * A).")
     return (inverse, _count(s, rtol)) if return_rank else inverse
 
 
@@ -210,7 +210,8 @@ def penrose_residuals(A: Any, B: Any) -> Array:
     scale = xp.where(scale > 0, scale, 1.0)  # neither residuals nor products change, and squares do not overflow
     with np.errstate(over="ignore", invalid="ignore"):
         found = penrose(A / scale, B * scale)
-    return _in_range("products of A and B", xp.astype(found, xp.result_type(dtype, other), copy=False), "Scale B down.")
+    found = xp.astype(found, xp.result_type(dtype, other), copy=False)
+    return arrays.in_range("products of A and B", found, "Scale B down.")
 
 
 def _tolerance(rtol: Any, shape: tuple[int, ...], eps: float) -> float:
@@ -248,11 +249,3 @@ def _warn_near(s: Array, rtol: float) -> None:
         message = f"{found} within a factor of {NEAR:g} of the threshold, {rtol=:.2g} times the largest: "
         message += "the rank hinges on it. Set rtol inside a gap of svdvals(A), or use a penalty."
         warnings.warn(message, NumericalWarning, stacklevel=3)
-
-
-def _in_range(name: str, result: Array, fix: str) -> Array:
-    """The result; refuses one that has left the range of its dtype."""
-    xp = namespace(result)
-    if readable(result) and not bool(xp.all(xp.isfinite(detached(result)))):
-        checks.no_overflow(name, float(xp.finfo(result.dtype).max), fix)
-    return result

@@ -152,7 +152,7 @@ def column_row(A: Any, B: Any, n_samples: int, *, probabilities: Any = "optimal"
     if arrays.readable(product):
         square = _square(product, unit)
         if not math.isfinite(square) or product.dtype != dtype:
-            _in_range(result)
+            arrays.in_range("AB", result, "Scale A or B.")
         _warn_if_zero_is_closer(kind, square, w, weights, n_samples, bound, unit)
     return ColumnRow(result, *kept, _place(p, A), bound * unit * unit)
 
@@ -315,13 +315,6 @@ def _square(product: Array, unit: float) -> float:
             x = x / (unit or 1.0)
             return float(xp.vecdot(x, x))
         return float(np.float64(square) / unit / unit)
-
-
-def _in_range(product: Array) -> None:
-    """Refuse a product that left the range of its dtype."""
-    xp = namespace(product)
-    if not bool(xp.all(xp.isfinite(detached(product)))):
-        checks.no_overflow("AB", float(xp.finfo(product.dtype).max), "Scale A or B.")
 
 
 def _warn_if_zero_is_closer(

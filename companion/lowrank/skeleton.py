@@ -332,11 +332,7 @@ def _take(A: Array, indices: np.ndarray, axis: int) -> Array:
 
 def _cast(name: str, x: Array, dtype: Any) -> Array:
     """The result in the dtype of the data; refuses what leaves its range."""
-    xp = namespace(x)
-    x = xp.astype(x, dtype, copy=False)
-    if not bool(xp.all(xp.isfinite(detached(x)))):
-        checks.no_overflow(name, float(xp.finfo(dtype).max), "Scale the matrix, or use float64.")
-    return x
+    return arrays.in_range(name, namespace(x).astype(x, dtype, copy=False), "Scale the matrix, or use float64.")
 
 
 def _relative(A: Array, product: Array) -> float:

@@ -361,6 +361,4 @@ def _finished(terms: tuple[Array, Array, Array], dtype: Any, scale: float) -> SV
     xp = namespace(s)
     with np.errstate(over="ignore", under="ignore"):
         U, s, Vh = (xp.astype(x, dtype, copy=False) for x in (U, s * scale, Vh))
-    if readable(s) and not bool(xp.all(xp.isfinite(detached(s)))):
-        checks.no_overflow("the singular values", float(xp.finfo(dtype).max), "Scale A, or use a wider dtype.")
-    return SVD(U, s, Vh)
+    return SVD(U, arrays.in_range("the singular values", s, "Scale A, or use a wider dtype."), Vh)
