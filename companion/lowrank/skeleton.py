@@ -33,10 +33,10 @@ from scipy import linalg
 
 from companion._core import arrays, checks
 from companion._core.arrays import Array, Seed, detached, follow, host, namespace
+from companion.lowrank.svd import scaled
 
 OVERSAMPLES = 10
 ROUNDING = 10.0  # pivots below so many eps of the largest are rounding; what is measured is 0.5 to 2 eps
-MODERATE = 0.25  # entries between eps to the power of ±this times the range of the dtype are left unscaled
 
 
 @dataclass(frozen=True, repr=False)
@@ -232,7 +232,7 @@ def interpolative(A: Any, rank: int, *, refit: bool = True, rng: Seed = None) ->
     ([3, 1], [[0.0, 0.0, 1.0, 1.0], [0.5, 1.0, -0.5, 0.0]])
     """
     A, dtype = _read(A, rank)
-    A, _ = _scaled(A)
+    A, _ = scaled(A)
     _, B = sketches(detached(A), _gaussian_rows(A, rank, rng))
     columns, R, order = _pivots(B, rank)
     refits = refit and len(columns) > 0
@@ -275,7 +275,7 @@ def cur(A: Any, rank: int, *, rng: Seed = None) -> CUR:
     (CUR(2 of 3 columns, 2 of 3 rows), [2, 1], [2, 1])
     """
     A, dtype = _read(A, rank)
-    A, scale = _scaled(A)
+    A, scale = scaled(A)
     T, B = sketches(detached(A), _gaussian_rows(A, rank, rng))
     columns, rows = _pivots(B, rank)[0], _pivots(T.mT, rank)[0]
     factors = through_bases(A, _take(A, columns, 1), _take(A, rows, 0))
@@ -313,18 +313,6 @@ def _on_sketch(R: np.ndarray, order: np.ndarray) -> np.ndarray:
     return Z
 
 
-def _scaled(A: Array) -> tuple[Array, float]:
-    """A over a power of two that is near its largest entry, where products could leave the range of the dtype."""
-    xp = namespace(A)
-    largest = max(float(xp.max(detached(A))), -float(xp.min(detached(A))))
-    limits = xp.finfo(A.dtype)
-    low, high = float(limits.smallest_normal) ** MODERATE, float(limits.max) ** MODERATE
-    if largest == 0 or low < largest < high:
-        return A, 1.0
-    scale = 2.0 ** int(np.frexp(largest)[1] - 1)
-    return A / scale, scale
-
-
 def _take(A: Array, indices: np.ndarray, axis: int) -> Array:
     xp = namespace(A)
     return xp.take(A, xp.asarray(indices, device=compat.device(A)), axis=axis)
@@ -337,7 +325,7 @@ def _cast(name: str, x: Array, dtype: Any) -> Array:
 
 def _relative(A: Array, product: Array) -> float:
     """|A - product|_F / |A|_F, in float64 and in units of the largest entry of A."""
-    A, scale = _scaled(host(A).astype(np.float64))
+    A, scale = scaled(host(A).astype(np.float64))
     size = float(np.linalg.norm(A))
     return float(np.linalg.norm(A - host(product) / scale)) / size if size else 0.0
 

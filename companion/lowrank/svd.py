@@ -334,12 +334,18 @@ def _read(A: Any, rank: int) -> tuple[Array, Any, float]:
         checks.fail(
             "rank", f"at most {min(A.shape)}, the smaller side of A", repr(rank), f"A has shape {tuple(A.shape)}."
         )
+    A, scale = scaled(A)
+    return A, dtype, scale
+
+
+def scaled(A: Array) -> tuple[Array, float]:
+    """A divided by a power of two, and that power: 1.0 unless entries are huge or tiny."""
     xp = namespace(A)
     ends = (float(end(detached(A))) for end in (xp.max, xp.min)) if readable(A) else (1.0,)
     exponent = math.frexp(max(map(abs, ends)))[1] - 1
     if abs(exponent) <= MODERATE:
-        return A, dtype, 1.0
-    return A / 2.0**exponent, dtype, 2.0**exponent
+        return A, 1.0
+    return A / 2.0**exponent, 2.0**exponent
 
 
 def _read_terms(A: Array, approximation: Any) -> list[Array]:
