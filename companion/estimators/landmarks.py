@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from companion._core import arrays, checks
-from companion.estimators.shared import WithKernel
+from companion.estimators.shared import WithKernel, require_random_state
 from companion.kernels import Kernel, Precomputed
 from companion.lowrank.landmarks import Pivoting, landmark_map, read_landmarks
 
@@ -98,8 +98,7 @@ class LandmarkFeatures(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMix
             If X is no finite real matrix, a parameter is out of range, K is zero, or it is seen not to be positive
             semidefinite.
         """
-        if not isinstance(self.random_state, np.random.Generator | np.random.RandomState | None):
-            checks.seed("random_state", self.random_state)
+        require_random_state(self.random_state)
         checks.integer("n_components", self.n_components, minimum=1)
         X = self._read(X)
         weight = self._read_weights(sample_weight, len(X))

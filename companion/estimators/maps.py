@@ -12,7 +12,7 @@ from scipy import sparse
 
 from companion import features, frequencies
 from companion._core import checks
-from companion.estimators.shared import WithKernel
+from companion.estimators.shared import WithKernel, require_random_state
 from companion.features.cosines import read_csr
 from companion.kernels import Stationary
 from companion.kernels.base import only_for
@@ -99,8 +99,7 @@ class RandomFeatures(base.ClassNamePrefixFeaturesOutMixin, base.TransformerMixin
         fix = "For example companion.kernels.Gaussian(2.0); for a sum of kernels unite their features (FeatureUnion)."
         if not isinstance(self.kernel, Stationary | None):
             only_for("RandomFeatures", self.kernel, "a stationary kernel or None", fix)
-        if not isinstance(self.random_state, np.random.Generator | np.random.RandomState | None):
-            checks.seed("random_state", self.random_state)
+        require_random_state(self.random_state)
         checks.known("feature_map", self.feature_map, ("fourier", "fourier_offset"))
         checks.integer("n_components", self.n_components, minimum=1)
         X = self._read(X)

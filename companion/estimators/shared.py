@@ -130,6 +130,12 @@ def require_entries(y: Any, kinds: dict[str, Any]) -> None:
             checks.fail("y", expected, got, "Drop such samples, or convert all entries to one kind.")
 
 
+def require_random_state(random_state: Any) -> None:
+    """Refuse what is neither a seed, nor a generator of NumPy, nor None."""
+    if not isinstance(random_state, np.random.Generator | np.random.RandomState | None):
+        checks.seed("random_state", random_state)
+
+
 def read_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The labels that occur, sorted, and the index of each entry's; refuses a single one."""
     classes, codes = np.unique(y, return_inverse=True)
