@@ -38,8 +38,8 @@ ORDER = f"""
     svm.psd svm.ridge svm.smo svm.dual svm.weights svm.sums svm.newton svm.kernel_newton svm.sources
     svm.primal svm.path svm
     lowrank.inverse lowrank.svd lowrank.products lowrank.skeleton lowrank.landmarks lowrank.choice lowrank
-    attention.shared attention.exact attention.linear attention._fast attention.performer
-    attention.state attention
+    attention.shared attention.exact attention.linear attention._fast attention.near attention.pieces
+    attention._near attention.performer attention.state attention.means attention
     estimators.shared estimators.machines estimators.maps estimators.landmarks estimators.linear estimators nn
     {" ".join(LEAVES)}
 """.split()  # lowest first
@@ -52,6 +52,7 @@ CORES = {
     "attention.linear": ["causal_sums", "log_causal_sums", "log_sums_within", "log_pairs", "log_sums", "log_read",
                          "add", "divide"],
     "attention.performer": ["sums"],
+    "attention.near": ["weigh", "near", "far_by_features", "far_by_means", "sums"],
     "features.cosines": ["pairs", "offset_cosines", "product", "long_product"],
     "features.positive": ["log_positive", "log_hyperbolic", "tilted"],
     "lowrank.choice": ["tail_errors"],
