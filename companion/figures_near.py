@@ -1,4 +1,4 @@
-"""Figures of Part V, near and far keys: the rank of attention without its near band, its weights, columns that stand in.
+"""Figures of Part V, near and far keys: the rank of attention without its near band, its weights, and what memory buys.
 
 Each draws what its page computed, in the style of ``plotting``, and returns what it drew on.
 """
@@ -43,24 +43,24 @@ def weights(panels: dict[str, np.ndarray], window: int, cell: int = 4) -> Figure
     return fig
 
 
-def columns(panels: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]], levels: dict[str, dict[str, float]]) -> Figure:
-    """Error of the outputs against the number of columns that stand for the far keys, a panel for each head.
+def budget(panels: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]], levels: dict[str, float]) -> Figure:
+    """Error of the outputs against the numbers that a decoder keeps, a panel for each head; ``levels`` has dashed lines.
 
-    ``panels`` maps a head to its curves, name to columns and errors; ``levels`` to its horizontal lines.
+    ``panels`` maps a head to its curves: name to numbers kept and errors.
     """
-    fig, axes = plt.subplots(2, 2, figsize=(6.4, 5.6), sharex=True, sharey=True)
+    fig, axes = plt.subplots(2, 2, figsize=(6.4, 5.6), sharex=True)
     for ax, (name, curves) in zip(axes.flat, panels.items(), strict=True):
-        for (label, (count, error)), colour, marker in zip(curves.items(), ("ink", "rust", "blue"), " so", strict=True):
-            ax.loglog(count, error, color=PALETTE[colour], marker=marker.strip() or None, markersize=4, label=label)
-        for (label, level), look in zip(levels[name].items(), ({**DASHED}, {**DASHED, "linestyle": ":"}), strict=True):
-            ax.axhline(level, **look, label=label)
-        ax.set(title=name, xlim=(0.9, 600), ylim=(2e-3, 1.2))
-        ax.set_xticks([1, 4, 16, 64, 256], ["1", "4", "16", "64", "256"])
+        for (label, (kept, error)), colour, marker in zip(curves.items(), ("ink", "rust", "blue"), "dso", strict=True):
+            ax.loglog(kept, error, color=PALETTE[colour], marker=marker, markersize=4, label=label)
+        ax.axhline(levels[name], **DASHED, label="features only, D = 256")
+        top = 2 * max(levels[name], *(max(error) for _, error in curves.values()))
+        ax.set(title=name, xlim=(1300, 17_000), ylim=(top / 400, top))
+        ax.set_xticks([2000, 4000, 8000, 16_000], ["2,000", "4,000", "8,000", "16,000"])
         ax.minorticks_off()
     for ax in axes[:, 0]:
         ax.set(ylabel="error of outputs")
     for ax in axes[1]:
-        ax.set(xlabel="columns for the far keys")
+        ax.set(xlabel="numbers kept")
     handles, labels = axes.flat[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=2, columnspacing=1.2)
     return fig
