@@ -29,7 +29,7 @@ def tails(whole: dict[str, np.ndarray], far: dict[str, np.ndarray]) -> Axes:
 
 
 def weights(panels: dict[str, np.ndarray], window: int, cell: int = 4) -> Figure:
-    """Roots of the weights of some heads, the largest of each ``cell`` x ``cell`` entries, and the edge of what is near."""
+    """Roots of the weights of some heads, the largest of ``cell`` x ``cell`` entries each, and the edge of what is near."""
     fig, axes = plt.subplots(1, len(panels), figsize=(6.4, 3.5))
     for ax, (name, P) in zip(axes, panels.items(), strict=True):
         n = len(P)
@@ -44,7 +44,7 @@ def weights(panels: dict[str, np.ndarray], window: int, cell: int = 4) -> Figure
 
 
 def budget(panels: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]], levels: dict[str, float]) -> Figure:
-    """Error of the outputs against the numbers that a decoder keeps, a panel for each head; ``levels`` has dashed lines.
+    """Error of the outputs against the numbers that a decoder keeps, a panel a head; ``levels`` has the dashed lines.
 
     ``panels`` maps a head to its curves: name to numbers kept and errors.
     """
@@ -53,8 +53,9 @@ def budget(panels: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]], levels: 
         for (label, (kept, error)), colour, marker in zip(curves.items(), ("ink", "rust", "blue"), "dso", strict=True):
             ax.loglog(kept, error, color=PALETTE[colour], marker=marker, markersize=4, label=label)
         ax.axhline(levels[name], **DASHED, label="features only, D = 256")
-        top = 2 * max(levels[name], *(max(error) for _, error in curves.values()))
-        ax.set(title=name, xlim=(1300, 17_000), ylim=(top / 400, top))
+        errors = [error for _, found in curves.values() for error in found]
+        top, least = 1.6 * max(levels[name], *errors), 0.6 * min(errors)
+        ax.set(title=name, xlim=(1300, 17_000), ylim=(max(least, top / 2000), top))
         ax.set_xticks([2000, 4000, 8000, 16_000], ["2,000", "4,000", "8,000", "16,000"])
         ax.minorticks_off()
     for ax in axes[:, 0]:

@@ -23,7 +23,8 @@ from tools import api
 
 ROOT = Path(__file__).resolve().parents[2]
 LEAVES = ["datasets", "plotting", "figures_kernels", "figures_features", "figures_frequencies"]
-LEAVES += ["figures_attention", "figures_linear", "figures_performer", "figures_near", "figures_rff_svm"]
+LEAVES += ["figures_attention", "figures_entropy", "figures_linear", "figures_performer", "figures_near"]
+LEAVES += ["figures_rff_svm"]
 LEAVES += ["figures_inverse", "figures_singular", "figures_products", "figures_skeleton"]
 LEAVES += ["figures_landmarks", "figures_choosing", "show"]
 ORDER = f"""
@@ -38,7 +39,7 @@ ORDER = f"""
     svm.psd svm.ridge svm.smo svm.dual svm.weights svm.sums svm.newton svm.kernel_newton svm.sources
     svm.primal svm.path svm
     lowrank.inverse lowrank.svd lowrank.products lowrank.skeleton lowrank.landmarks lowrank.choice lowrank
-    attention.shared attention.exact attention.linear attention._fast attention.near attention.pieces
+    attention.shared attention.scale attention.exact attention.linear attention._fast attention.near attention.pieces
     attention._near attention.performer attention.state attention.means attention
     estimators.shared estimators.machines estimators.maps estimators.landmarks estimators.linear estimators nn
     {" ".join(LEAVES)}
