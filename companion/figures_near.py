@@ -29,7 +29,7 @@ def tails(whole: dict[str, np.ndarray], far: dict[str, np.ndarray]) -> Axes:
 
 
 def weights(panels: dict[str, np.ndarray], window: int, cell: int = 4) -> Figure:
-    """Roots of the weights of some heads, the largest of ``cell`` x ``cell`` entries each, and the edge of what is near."""
+    """Roots of the weights of some heads, the largest of ``cell`` x ``cell`` entries each, and where near keys end."""
     fig, axes = plt.subplots(1, len(panels), figsize=(6.4, 3.5))
     for ax, (name, P) in zip(axes, panels.items(), strict=True):
         n = len(P)
