@@ -11,6 +11,8 @@ TypeError or ValueError says if n is no integer of at least 2, or the noise is n
 ((6, 2), [-1.0, -1.0, -1.0, 1.0, 1.0, 1.0])
 """
 
+from pathlib import Path
+
 import numpy as np
 
 from companion._core import checks
@@ -134,6 +136,17 @@ def coherent_factors(n: int, *, size: int = 200, noise: float = 0.1, rng: Seed =
     A = random.standard_normal((size, 20)) @ random.standard_normal((20, n)) / np.sqrt(20)
     A += noise * random.standard_normal((size, n))
     return A, A.T
+
+
+def story() -> str:
+    """A short story of 13,000 characters about two makers of maps, to count n-grams in; under CC BY 4.0, as the course.
+
+    Letters, spaces, commas and full stops; an empty line between paragraphs.
+
+    >>> story()[:60]
+    'There was once an island in the north that nobody had ever s'
+    """
+    return (Path(__file__).parent / "data" / "story.txt").read_text(encoding="utf-8")
 
 
 def photograph() -> np.ndarray:
