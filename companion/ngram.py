@@ -147,10 +147,11 @@ class NGram:
         window = _codes(x[:, first : i + 1], i + 1 - first, len(self.vocabulary))
         return self.tables[i - first].reshape(-1)[window[:, 0]]
 
-    def conditional(self, sequences: Any, position: int, *, temperature: float = 1.0) -> np.ndarray:
-        """The law of the symbol at one place given all others, which a Gibbs sampler draws from.
+    def log_conditional(self, sequences: Any, position: int) -> np.ndarray:
+        """The law of the symbol at one place given all others, which a Gibbs sampler draws from, as logarithms.
 
-        Only the n terms in which the symbol occurs count.
+        Only the n terms in which the symbol occurs count. ``mcmc.categorical(rng, log_conditional / T + log_factor)``
+        draws from p^(1/T) times a factor.
 
         Parameters
         ----------
@@ -158,17 +159,16 @@ class NGram:
             What they have at the position does not matter.
         position : int
             From 0 to length - 1.
-        temperature : float
-            T of the law p^(1/T).
 
         Returns
         -------
-        ndarray of shape (chains, V), whose rows sum to 1
+        ndarray of shape (chains, V)
+            Their exponentials sum to 1 in each row.
 
         Raises
         ------
         TypeError, ValueError
-            If the sequences are not two-dimensional or no indices, the position is outside, or T is not positive.
+            If the sequences are not two-dimensional or no indices, or the position is outside.
         """
         x, V = _read(sequences, len(self.vocabulary)), len(self.vocabulary)
         checks.integer("position", position, minimum=0)
@@ -177,8 +177,8 @@ class NGram:
         near = np.repeat(x[:, first:last], V, axis=0)  # (chains V, at most 2n - 1)
         near[:, position - first] = np.tile(np.arange(V), len(x))
         terms = [self._term(near, i - first) for i in range(position, last)]
-        logits = np.sum(terms, axis=0).reshape(len(x), V) / arrays.number("temperature", temperature)
-        return _softmax(logits)
+        logs = np.sum(terms, axis=0).reshape(len(x), V)
+        return logs - _log_sum(logs)[:, None]
 
     def allowed(self, pattern: str) -> np.ndarray:
         """The symbols that a pattern allows at each place, for ``sample``, ``best`` and ``misses``.

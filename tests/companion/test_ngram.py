@@ -75,19 +75,18 @@ def test_without_a_prior_worth_a_count_the_model_is_the_frequencies_and_with_a_l
 
 
 @small
-@temperatures
-def test_the_conditional_of_a_place_is_the_joint_law_normalised(order, length, temperature):
+def test_the_conditional_of_a_place_is_the_joint_law_normalised(order, length):
     model = fit(TEXT, order=order)
     V, x = len(model.vocabulary), np.random.default_rng(1).integers(0, len(model.vocabulary), (4, length))
     for place in range(length):
         candidates = np.repeat(x, V, axis=0)
         candidates[:, place] = np.tile(np.arange(V), len(x))
-        joint = special.softmax(model.log_probability(candidates).reshape(-1, V) / temperature, axis=1)
-        conditional = model.conditional(x, place, temperature=temperature)
-        np.testing.assert_allclose(conditional, joint, rtol=1e-12)
-        np.testing.assert_allclose(conditional.sum(axis=1), 1.0)
+        joint = special.log_softmax(model.log_probability(candidates).reshape(-1, V), axis=1)
+        conditional = model.log_conditional(x, place)
+        np.testing.assert_allclose(conditional, joint, atol=1e-12)
+        np.testing.assert_allclose(np.exp(conditional).sum(axis=1), 1.0)
         x[:, place] = 0  # what stood there does not matter
-        np.testing.assert_array_equal(model.conditional(x, place, temperature=temperature), conditional)
+        np.testing.assert_array_equal(model.log_conditional(x, place), conditional)
 
 
 def masks(model, length):
@@ -198,7 +197,7 @@ def test_b2_76_arguments_are_left_alone_and_any_integers_will_do():
     x.flags.writeable = False
     for call in (
         model.log_probability,
-        lambda x: model.conditional(x, 3),
+        lambda x: model.log_conditional(x, 3),
         lambda x: palindrome_misses(x, model.letters),
     ):
         np.testing.assert_array_equal(call(x), call(np.asfortranarray(x.astype(np.int64))))
@@ -239,14 +238,14 @@ CALLS = {
     "unit": (lambda: fit(TEXT, unit="letters"), "unit must be one of characters, words; got 'letters'"),
     "unknown": (lambda: MODEL.encode("cat"), "text must be made of the model's 8 symbols; got 't'"),
     "outside": (lambda: MODEL.log_probability([[0, 8]]), "sequences must be made of indices from 0 to 7; got 8"),
-    "negative": (lambda: MODEL.conditional([[0, -1]], 0), "sequences must be made of indices from 0 to 7; got -1"),
+    "negative": (lambda: MODEL.log_conditional([[0, -1]], 0), "sequences must be made of indices from 0 to 7; got -1"),
     "floats": (lambda: MODEL.log_probability(X * 1.0), "sequences must be made of integers.* got dtype float64"),
     "1-d": (lambda: MODEL.log_probability(X[0]), r"sequences must be of shape \(chains, length\); got shape \(3,"),
     "no-text": (lambda: MODEL.log_probability(X[:0]), r"sequences must be of shape \(chains, length\); got shape \(0,"),
     "decode-3-d": (lambda: MODEL.decode(X[None]), r"sequences must be of shape \(chains, length\); got shape \(1, 1,"),
-    "position": (lambda: MODEL.conditional(X, 3), "position must be at most 2; got 3. The first place is 0"),
-    "position-negative": (lambda: MODEL.conditional(X, -1), "position must be an integer >= 0; got -1"),
-    "temperature-0": (lambda: MODEL.conditional(X, 0, temperature=0), "temperature must be a positive finite number"),
+    "position": (lambda: MODEL.log_conditional(X, 3), "position must be at most 2; got 3. The first place is 0"),
+    "position-negative": (lambda: MODEL.log_conditional(X, -1), "position must be an integer >= 0; got -1"),
+    "temperature-0": (lambda: MODEL.log_normaliser(2, temperature=0), "temperature must be a positive finite number"),
     "temperature-negative": (lambda: MODEL.sample(1, 3, temperature=-1.0), "temperature must be a positive finite"),
     "n": (lambda: MODEL.sample(0, 3), "n must be an integer >= 1; got 0"),
     "length": (lambda: MODEL.sample(1, 0), "length must be an integer >= 1; got 0"),
