@@ -23,7 +23,8 @@ from tools import api
 
 ROOT = Path(__file__).resolve().parents[2]
 LEAVES = ["datasets", "plotting", "figures_kernels", "figures_features", "figures_frequencies"]
-LEAVES += ["figures_attention", "figures_linear", "figures_performer", "figures_rff_svm"]
+LEAVES += ["figures_attention", "figures_linear", "figures_performer", "figures_variance"]
+LEAVES += ["figures_rff_svm"]
 LEAVES += ["figures_inverse", "figures_singular", "figures_products", "figures_skeleton"]
 LEAVES += ["figures_landmarks", "figures_choosing", "show"]
 ORDER = f"""
