@@ -97,7 +97,8 @@ def performer_attention(
         Rows of a chunk of causal attention, rounded up to a power of 2. It changes the time and the rounding only.
     min_sample_size : float, optional
         Warn if the denominator of a query hangs on fewer rows of W than this, by ``effective_sample_size``: below 25 it
-        is off by about a fifth. The features are made once more for it. Nothing is checked where values are not read.
+        is off by about a fifth. That takes a few times as long as the attention, and is left out where values are not
+        read.
 
     Returns
     -------
