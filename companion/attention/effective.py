@@ -127,6 +127,7 @@ def warn_below(
     scale: float,
     log_map: Any,
     is_causal: bool,
+    window: int,
 ) -> None:
     """One ``ApproximationWarning`` if queries have a smaller size than ``least``, where values may be read.
 
@@ -135,6 +136,9 @@ def warn_below(
     if least is None:
         return
     least = arrays.number("min_sample_size", least)
+    if window:
+        fix = "With exact weights beside them, features do not carry the whole denominator."
+        checks.fail("min_sample_size", "left out where there is a window", f"{least:g}", fix)
     if not all(arrays.readable(x) for x in (query, key, rows, mask) if x is not None):
         return
     query, key, W = (host(x).astype(np.float64, copy=False) for x in (query, key, rows))

@@ -137,6 +137,8 @@ BAD = {
     "lengths": (lambda: effective_sample_size(PHI, PHI[:2], is_causal=True), "query and key must be equally long"),
     "mask": (lambda: effective_sample_size(PHI, PHI, key_mask=[False] * 3), "key_mask must be True for a key of each"),
     "limit": (lambda: performer_attention(PHI, PHI, PHI, PHI, min_sample_size=-1.0), "min_sample_size must be a"),
+    "window": (lambda: performer_attention(PHI, PHI, PHI, PHI, min_sample_size=5, window=2),
+        "min_sample_size must be left out where there is a window; got 5"),
 }  # fmt: skip
 
 
