@@ -10,6 +10,10 @@ e^60 below those of near ones. No model is trained further.
     + features D   exp(±⟨w_r, x⟩ - |x|²/2), D/2 rows w_r in Haar blocks, for all earlier keys
     + mean key     all earlier keys have the similarity of their mean: count · exp⟨x, mean y⟩, and the mean value
     + block means  the same for each block of earlier keys; of an unfinished block what it has so far
+    + block lines  to first order in y around each block's mean: count · exp⟨x, mean y⟩ as before, and in place of the
+                   mean value that of v (1 + ⟨x, y - mean y⟩), a linear function of x
+    centred        features of x - a and y - b, with exp(⟨x, b⟩ + ⟨a, y⟩ - ⟨a, b⟩) put back exactly; a and b are the
+                   means of x and y in another sequence
 
 Usage: python benchmarks/heads.py benchmarks/results/heads.json [learned.pt rotary.pt]
 A checkpoint that is missing is trained first: about 40 minutes for both.
@@ -82,17 +86,22 @@ def of_means(x: np.ndarray, y: np.ndarray, window: int, size: int) -> np.ndarray
     return logs
 
 
-def weights(logs: np.ndarray) -> np.ndarray:
-    """Causal weights whose rows have the sum 1."""
+def weights(logs: np.ndarray, factor: np.ndarray | float = 1.0) -> np.ndarray:
+    """Causal weights factor · exp(logs) whose rows are divided by their sums."""
     logs = np.where(causal(len(logs)), logs, -np.inf)
-    positive_weights = np.exp(logs - logs.max(axis=1, keepdims=True))
-    return positive_weights / positive_weights.sum(axis=1, keepdims=True)
+    scaled_weights = factor * np.exp(logs - logs.max(axis=1, keepdims=True))
+    return scaled_weights / scaled_weights.sum(axis=1, keepdims=True)
 
 
 def taylor(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Causal weights proportional to 1 + ⟨x, y⟩, which can be negative."""
     linear = np.tril(1 + x @ y.T)
     return linear / linear.sum(axis=1, keepdims=True)
+
+
+def lines(exact: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """1 + ⟨x, y - mean y⟩ where a key stands for its block's mean, whose sum over a block is its count; 1 elsewhere."""
+    return 1.0 + np.where(np.isfinite(means), exact - means, 0.0)
 
 
 def near_and_far(exact: np.ndarray, window: int, far: np.ndarray | float = -np.inf) -> np.ndarray:
@@ -108,13 +117,24 @@ def fixed(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     for w in WINDOWS:
         yield f"near {w}", weights(near_and_far(exact, w))
         yield f"near {w} + mean key", weights(near_and_far(exact, w, of_means(x, y, w, len(y))))
-        for size in BLOCKS:
-            yield f"near {w} + block means {size}", weights(near_and_far(exact, w, of_means(x, y, w, size)))
+        for size in (size for size in BLOCKS if size >= w):
+            means = of_means(x, y, w, size)
+            logs = near_and_far(exact, w, means)
+            yield f"near {w} + block means {size}", weights(logs)
+            yield f"near {w} + block lines {size}", weights(logs, lines(exact, means))
 
 
-def drawn(x: np.ndarray, y: np.ndarray, moment: float, seed: int) -> Iterator[tuple[str, np.ndarray]]:
+Known = tuple[float, np.ndarray, np.ndarray]  # of another sequence: mean |x + y|², mean x, mean y
+
+
+def known(x: np.ndarray, y: np.ndarray) -> Known:
+    return mean_square(x, y), x.mean(axis=0), y.mean(axis=0)
+
+
+def drawn(x: np.ndarray, y: np.ndarray, other: Known, seed: int) -> Iterator[tuple[str, np.ndarray]]:
     """The weights of every estimate by random features, whose W has this seed."""
-    exact = x @ y.T
+    exact, (moment, a, b) = x @ y.T, other
+    back = (x @ b)[:, None] + y @ a - a @ b
     for D in COLUMNS:
         W, half = (np.asarray(draw(Softmax(), rows, x.shape[1], rng=seed)) for rows in (D, D // 2))
         far = estimated(x, y, half, "hyperbolic")
@@ -122,16 +142,19 @@ def drawn(x: np.ndarray, y: np.ndarray, moment: float, seed: int) -> Iterator[tu
         yield f"positive features {D}", weights(estimated(x, y, W, "positive"))
         yield f"features {D}", weights(far)
         yield f"optimal features {D}", weights(optimal)
+        centred = estimated(x - a, y - b, half, "hyperbolic") + back
+        yield f"centred features {D}", weights(centred)
         for w in WINDOWS:
             yield f"near {w} + features {D}", weights(near_and_far(exact, w, far))
         yield f"near {NEAR} + optimal features {D}", weights(near_and_far(exact, NEAR, optimal))
+        yield f"near {NEAR} + centred features {D}", weights(near_and_far(exact, NEAR, centred))
 
 
-def errors(x: np.ndarray, y: np.ndarray, v: np.ndarray, moment: float) -> dict[str, float]:
+def errors(x: np.ndarray, y: np.ndarray, v: np.ndarray, other: Known) -> dict[str, float]:
     """Of every estimate ‖Ô - O‖ / ‖O‖ in the Frobenius norm, the mean over the draws of W."""
     exact = weights(x @ y.T) @ v
     found: dict[str, list[float]] = {}
-    everything = [fixed(x, y), *(drawn(x, y, moment, seed) for seed in range(SEEDS))]
+    everything = [fixed(x, y), *(drawn(x, y, other, seed) for seed in range(SEEDS))]
     for name, P in (item for estimates in everything for item in estimates):
         found.setdefault(name, []).append(np.linalg.norm(P @ v - exact) / np.linalg.norm(exact))
     return {name: float(np.mean(values)) for name, values in found.items()}
@@ -219,10 +242,10 @@ def measured(path: Path, name: str) -> tuple[dict, list[dict[tuple[int, int], He
     calibration, *used = sequences
     about, lost, rank = {}, {}, {}
     for place in calibration:
-        moment = mean_square(*scaled(calibration[place])[:2])
+        other = known(*scaled(calibration[place])[:2])
         cases = [scaled(some[place]) for some in used]
         about[place] = mean_of([sharpness(x, y) for x, y, _ in cases])
-        lost[place] = mean_of([errors(x, y, v, moment) for x, y, v in cases])
+        lost[place] = mean_of([errors(x, y, v, other) for x, y, v in cases])
         rank[place] = mean_of([directions(x, y)[0] for x, y, _ in cases])
         print(name, place, {key: digits(value) for key, value in about[place].items()}, flush=True)
     label = {place: f"layer {place[0]}, head {place[1]}" for place in about}
@@ -246,14 +269,14 @@ def shipped(sequences: list[dict[tuple[int, int], Head]]) -> dict:
     table = {}
     for name, place in choose(sequences).items():
         x, y, v = scaled(attention_heads()[name])
-        moment = mean_square(*scaled(sequences[0][place])[:2])  # the one that is not measured
+        other = known(*scaled(sequences[0][place])[:2])
         counts, curves = directions(x, y)
         numbers = sharpness(x, y) | counts
         table[name] = {
             "layer": place[0],
             "head": place[1],
             "about": {key: digits(value) for key, value in numbers.items()},
-            "errors": {key: digits(value) for key, value in errors(x, y, v, moment).items()},
+            "errors": {key: digits(value) for key, value in errors(x, y, v, other).items()},
             "best_of_rank": {key: {f"{r}": digits(curve[r]) for r in RANKS} for key, curve in curves.items()},
         }
     return table
@@ -268,7 +291,7 @@ def main(path: str, *checkpoints: str) -> None:
         "error": "||estimate - exact|| / ||exact|| of a head's output, Frobenius norm",
         "sequences": SEQUENCES,
         "draws of W": SEEDS,
-        "second moment of optimal features": "from another sequence",
+        "optimal and centred features": "second moment and means from another sequence",
         "directions": f"rank that leaves {TOLERANCE:g} of ||P||; far: without own and previous block of {NEAR} keys",
         "mean": "over heads, sequences and draws; worst: of the heads; layers: mean of each",
     }
