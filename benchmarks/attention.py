@@ -65,6 +65,15 @@ def forward(is_causal: bool, compiles: bool) -> dict:
     return table
 
 
+def windows() -> dict:
+    """Times with near keys exact, by length."""
+    table = {}
+    for n in (LONG // 4, LONG):
+        calls = peers.windowed(peers.sample(n))
+        table[str(n)] = timing.summary(timing.interleaved(calls, rounds(n)), "companion")
+    return table
+
+
 def crossing(gains: dict[int, float]) -> float | None:
     """The length from which on a gain is above 1, between two lengths by a line in log–log; or None."""
     lengths, logs = np.array(list(gains)), np.log(list(gains.values()))
@@ -197,6 +206,17 @@ def targets(record: dict) -> dict:
         "decoding, n = 16384, times SDPA": (">=", 35, token[SDPA]["times_ours"]),
         "decoding, unchecked": (">=", 35, token[SDPA]["times_ours"] / token[BARE]["times_ours"]),
         "causal, share of the limit": (">=", 0.55, parts(causal[far])),
+        f"window, n = {far}, times the same without": (
+            "<=",
+            1.25,
+            1 / record["window"][far][peers.PLAIN]["times_ours"],
+        ),
+        f"window, n = {far}, times SDPA": (">=", 8, record["window"][far][SDPA]["times_ours"]),
+        f"block means, n = {far}, times those without a window": (
+            "<=",
+            1.25,
+            record["window"][far][peers.MEANS]["times_ours"] / record["window"][far][peers.PLAIN]["times_ours"],
+        ),
         "full, share of the limit": (">=", 0.65, parts(full[far])),
         "causal, MiB": ("<=", 2, record["memory"]["causal"]["companion"]),
         "full, MiB": ("<=", 2, record["memory"]["full"]["companion"]),
@@ -214,8 +234,10 @@ def main(output_path: str) -> None:
     """Measure and write the results; what was measured on a GPU before stays."""
     compiles = peers.compiles()
     setting = {"batch": 1, "heads": HEADS, "dim": DIM, "features": FEATURES, "dtype": "float32", "unit": UNIT}
+    setting |= {"window": peers.WINDOW, "block": 4 * peers.WINDOW}
     setting |= {"backward": BACKWARD, "memory": LONG, "flex_attention": "compiled" if compiles else "left out"}
     record: dict = {task: forward(task == "causal", compiles) for task in ("full", "causal")}
+    record["window"] = windows()
     record["crossover"] = {task: crossover(record[task]) for task in ("full", "causal")}
     record["backward"] = timing.summary(timing.interleaved(trained(BACKWARD), rounds(BACKWARD)), "companion")
     record |= {"fresh": json.loads(in_fresh_process("--fresh")), "memory": memory()}

@@ -30,18 +30,18 @@ Scaled = tuple[Array, Array]
 def causal_sums(phi_query: Array, phi_key: Array, columns: Array, size: int) -> Array:
     """Σ_{j <= i} ⟨φ(q_i), φ(k_j)⟩ [v_j, 1], for n rows in chunks of ``size``: (..., n, e + 1)."""
     xp = namespace(phi_query)
-    Q, K, U = (_chunks(x, size) for x in (phi_query, phi_key, columns))  # (..., n / C, C, D) or e + 1
+    Q, K, U = (chunks(x, size) for x in (phi_query, phi_key, columns))  # (..., n / C, C, D) or e + 1
     S = xp.cumulative_sum(K.mT @ U, axis=-3, include_initial=True)[..., :-1, :, :]  # (..., n / C, D, e + 1)
-    return _rows(Q @ S + xp.tril(Q @ K.mT) @ U)
+    return rows(Q @ S + xp.tril(Q @ K.mT) @ U)
 
 
 def log_causal_sums(log_query: Array, log_key: Array, columns: Array, size: int) -> Scaled:
     """The same of logarithms of features; ``size`` is a power of 2."""
-    Q, K, U = (_chunks(x, size) for x in (log_query, log_key, columns))
+    Q, K, U = (chunks(x, size) for x in (log_query, log_key, columns))
     within = log_sums_within(Q, K, U)
-    earlier = log_read(Q, *_before(*log_sums(K, U)))
+    earlier = log_read(Q, *before(*log_sums(K, U)))
     sums, top = add(within, earlier)
-    return _rows(sums), _rows(top)
+    return rows(sums), rows(top)
 
 
 def log_sums(log_key: Array, columns: Array) -> Scaled:
@@ -186,7 +186,7 @@ def chunk(size: int, query: Array) -> int:
 def causal(query: Array, key: Array, columns: Array, log: bool, size: int) -> tuple[Array, Array | None]:
     """The causal sums and, of logarithms, their scales, for any length: rows of zeros fill the last chunk."""
     n = query.shape[-2]
-    Q, K, U = (_pad(x, -n % size) for x in (query, key, columns))
+    Q, K, U = (pad(x, -n % size) for x in (query, key, columns))
     if not log:
         return causal_sums(Q, K, U, size)[..., :n, :], None
     sums, top = log_causal_sums(Q, K, U, size)
@@ -237,15 +237,12 @@ def _rounding(query: Array, key: Array, is_causal: bool) -> Any:
     return np.finfo(q.dtype).eps * np.sum(np.abs(q) * reach, axis=-1)
 
 
-def _before(sums: Array, maxima: Array) -> Scaled:
+def before(sums: Array, maxima: Array) -> Scaled:
     """The sums before each chunk, of those of the chunks: (..., n / C, D, e + 1) and (..., n / C, D, 1).
 
     By doubling: after step t they hold those of the 2^t chunks before, so that few operations do for many chunks.
     """
-    xp = namespace(sums)
-    first = xp.zeros_like(sums[..., :1, :, :]), xp.full_like(maxima[..., :1, :, :], lowest(maxima))
-    state = tuple(xp.concat([one, x[..., :-1, :, :]], axis=-3) for one, x in zip(first, (sums, maxima), strict=True))
-    step = 1
+    xp, state, step = namespace(sums), shifted(sums, maxima), 1
     while step < sums.shape[-3]:
         head, tail, past = (
             tuple(x[..., part, :, :] for x in state) for part in (slice(step), slice(step, None), slice(-step))
@@ -255,17 +252,28 @@ def _before(sums: Array, maxima: Array) -> Scaled:
     return state
 
 
+def shifted(sums: Array, maxima: Array) -> Scaled:
+    """Those of the chunk before each; of the first, sums over no keys."""
+    xp = namespace(sums)
+    first = xp.zeros_like(sums[..., :1, :, :]), xp.full_like(maxima[..., :1, :, :], lowest(maxima))
+    pairs = zip(first, (sums, maxima), strict=True)
+    one, other = (xp.concat([none, x[..., :-1, :, :]], axis=-3) for none, x in pairs)
+    return one, other
+
+
 def _log_sum_exp(x: Array) -> Array:
     xp = namespace(x)
     top = xp.max(x, axis=-1, keepdims=True)
     return top + xp.log(xp.sum(xp.exp(x - top), axis=-1, keepdims=True))
 
 
-def _chunks(x: Array, size: int) -> Array:
+def chunks(x: Array, size: int) -> Array:
+    """Rows in chunks: (..., n / C, C, d)."""
     return namespace(x).reshape(x, (*x.shape[:-2], x.shape[-2] // size, size, x.shape[-1]))
 
 
-def _rows(x: Array) -> Array:
+def rows(x: Array) -> Array:
+    """Chunks as rows again: (..., n, d)."""
     return namespace(x).reshape(x, (*x.shape[:-3], x.shape[-3] * x.shape[-2], x.shape[-1]))
 
 
@@ -280,8 +288,9 @@ def _join(left: Array, right: Array, like: Array) -> Array:
     return xp.reshape(xp.concat([left, right], axis=-2), like.shape)
 
 
-def _pad(x: Array, missing: int) -> Array:
+def pad(x: Array, missing: int) -> Array:
+    """With rows of zeros below."""
     if missing == 0:
         return x
-    rows = namespace(x).zeros((*x.shape[:-2], missing, x.shape[-1]), dtype=x.dtype, device=compat.device(x))
-    return namespace(x).concat([x, rows], axis=-2)
+    zeros = namespace(x).zeros((*x.shape[:-2], missing, x.shape[-1]), dtype=x.dtype, device=compat.device(x))
+    return namespace(x).concat([x, zeros], axis=-2)

@@ -16,13 +16,14 @@ array([[0.6]])
 """
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from companion._core import arrays, checks
 from companion._core.arrays import Array, follow, host, namespace
-from companion.attention import _fast, linear, shared
+from companion.attention import _fast, _near, linear, near, shared
 from companion.attention.linear import linear_attention_reference
 from companion.features.optimal import require_lengths, tilt_for
 from companion.features.positive import log_hyperbolic, log_positive, read_rows, require_whole, tilted, with_digits
@@ -63,6 +64,7 @@ def performer_attention(
     feature: str = "positive",
     second_moment: float | None = None,
     is_causal: bool = False,
+    window: int = 0,
     scale: float | None = None,
     key_mask: Any = None,
     chunk_size: int = 64,
@@ -88,6 +90,10 @@ def performer_attention(
         is not estimated here, since a causal output must not depend on later keys.
     is_causal : bool
         Query i attends to the keys 0 ... i only. n and l must be equal.
+    window : int
+        Near keys enter by their exact weight, in the same normaliser: positions are cut into blocks of ``window``, and
+        a query sees the keys of its own block and of the one before exactly (not causal: of the one after, too). The
+        others are estimated by features, without bias. 0 for none; with window >= n it is softmax attention.
     scale : float, optional
         Factor of the inner products ⟨query, key⟩, at least 0; 1/√d if left out.
     key_mask : array of bool of shape (l,) or (..., l), optional
@@ -100,7 +106,8 @@ def performer_attention(
     array of shape (..., n, e)
         Averages of the values, on the backend and device of the query, in the common dtype (float16 and bfloat16 are
         computed in float32). Gradients pass; on the host those of query, key and value once, in memory that does not
-        grow with D. If W is a tensor that requires grad, they pass to it too, without a limit, as on other devices.
+        grow with D. If W is a tensor that requires grad, they pass to it too, without a limit, as on other devices and
+        with a window.
 
     Raises
     ------
@@ -111,9 +118,10 @@ def performer_attention(
 
     Notes
     -----
-    Page: ``attention/performer``. Core: ``attention.performer.sums``; on the host ``attention._fast`` computes the same
-    with features of a chunk at a time. Reference: ``performer_attention_reference``. Arguments of torch's that are not
-    taken are refused with what to do instead.
+    Pages: ``attention/performer``, ``attention/near-and-far``. Core: ``attention.performer.sums``; on the host
+    ``attention._fast`` computes the same with features of a chunk at a time. With a window: ``attention.near.sums``, on
+    the host ``attention.pieces.stream``. References: ``performer_attention_reference``, ``near_and_far_reference``.
+    Arguments of torch's that are not taken are refused with what to do instead.
 
     Examples
     --------
@@ -127,6 +135,7 @@ def performer_attention(
         "feature": feature,
         "second_moment": second_moment,
         "is_causal": is_causal,
+        "window": window,
         "scale": scale,
         "chunk_size": chunk_size,
     } | kwargs
@@ -139,13 +148,16 @@ def performer_attention(
     (query, key, value), dtype = shared.read_all(query=query, key=key, value=value)
     if is_causal:
         shared.check_causal(query, key)
+    window = shared.read_window(window, query, key)
     mask = shared.read_mask(key_mask, query, key, is_causal)
     scale = shared.read_scale(scale, query)
     rows, log_weights, query, key = read_rows_beside(W, query, key, scale, feature, second_moment)
     value = namespace(value).astype(value, query.dtype, copy=False)
-    size = linear.chunk(chunk_size, query) if is_causal else 0
     on_host = all(map(arrays.is_plain, (query, key, value, rows))) and not arrays.requires_grad(rows)
-    compute = _on_host if on_host else _by_core
+    compute: Any = _on_host if on_host else _by_core
+    size: Any = linear.chunk(chunk_size, query) if is_causal else 0
+    if window:
+        compute, size = _with_window, (window, is_causal, chunk_size, log_constant(W, rows, feature), on_host)
     with shared.full_precision(query), np.errstate(over="ignore", invalid="ignore"):
         output = compute(query, key, value, rows, log_weights, mask, scale, feature, size)
     arrays.in_range("The output", output, "Scale value down.")
@@ -173,6 +185,25 @@ def read_rows_beside(
         rows, tilts = tilted(rows, A)
         logs = tilts + (follow(logs, query) if weights is not None else 0.0)
     return rows, logs, query, key
+
+
+def log_constant(W: Any, rows: Array, feature: str) -> float:
+    """The part of log φ that is the same for all features, which cancels unless exact weights stand beside them."""
+    weighted = getattr(W, "weights", None) is not None
+    return -math.log((1 + feature.endswith("hyperbolic")) * (1 if weighted else rows.shape[0])) / 2
+
+
+def _with_window(
+    query: Array, key: Array, value: Array, rows: Array, logs: Any, mask: Any, scale: float, feature: str, how: Any
+) -> Array:
+    """Near keys exactly: ``_near`` where it is causal, on the host and without gradients; else ``near``."""
+    window, is_causal, chunk_size, constant, on_host = how
+    if is_causal and on_host and not any(map(arrays.requires_grad, (query, key, value))):
+        far = partial(_near.Sums, host_maps(rows, logs, scale, feature), 2 * constant)
+        return _near.run(query, key, value, mask, far, scale, window, chunk_size)
+    root, logs = math.sqrt(scale), (follow(logs, query) if np.ndim(logs) else logs) + constant
+    factors = (FEATURES[feature](x * root, rows, logs) for x in (query, key))
+    return near.average(query, key, value, mask, scale, window, is_causal, near.far_by_features, *factors)
 
 
 def _on_host(

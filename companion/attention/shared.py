@@ -72,6 +72,15 @@ def check_causal(query: Array, key: Array) -> None:
         checks.fail("query and key", "equally long where is_causal, query i beside key i", got, fix)
 
 
+def read_window(window: Any, query: Array, key: Array) -> int:
+    """The size of a block of keys, at most the length; 0 for none. Refuses sequences of different lengths."""
+    checks.integer("window", window, minimum=0)
+    if window and query.shape[-2] != key.shape[-2]:
+        got, fix = f"lengths {query.shape[-2]} and {key.shape[-2]}", "Leave window out."
+        checks.fail("query and key", "equally long where there is a window: keys near a position", got, fix)
+    return min(int(window), query.shape[-2])
+
+
 def read_scale(scale: float | None, query: Array) -> float:
     """The factor of the inner products: at least 0, 1/√d if left out."""
     return query.shape[-1] ** -0.5 if scale is None else arrays.number("scale", scale, allow_zero=True)

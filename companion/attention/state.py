@@ -18,7 +18,7 @@ import numpy as np
 
 from companion._core import arrays, checks
 from companion._core.arrays import Array, backend, follow, host, namespace
-from companion.attention import _fast, linear, performer, shared
+from companion.attention import _fast, linear, performer, pieces, shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +60,31 @@ class LinearState:
 
     def __repr__(self) -> str:
         return f"LinearState(sums=array of shape {tuple(self.sums.shape)}, log={self.maxima is not None})"
+
+
+@dataclass(frozen=True, eq=False)
+class NearState:
+    """What attention with a window knows of the tokens so far: near keys as they are, far ones by sums.
+
+    Parameters
+    ----------
+    key : array of shape (..., r, d)
+        The last keys, from the block before the last on: at most 2 ``window`` of them.
+    value : array of shape (..., r, e)
+        Their values.
+    far : LinearState or None
+        The sums over the keys before: of features, or of the keys of each block beside those of [v, 1]; None of none.
+    length : int
+        The number of tokens so far.
+    """
+
+    key: Array
+    value: Array
+    far: LinearState | None
+    length: int
+
+    def __repr__(self) -> str:
+        return f"NearState(length={self.length}, key=array of shape {tuple(self.key.shape)}, far={self.far})"
 
 
 def linear_attention_step(
@@ -112,7 +137,7 @@ def linear_attention_step(
 
 
 def performer_attention_step(
-    state: LinearState | None,
+    state: LinearState | NearState | None,
     query: Any,
     key: Any,
     value: Any,
@@ -120,14 +145,15 @@ def performer_attention_step(
     *,
     feature: str = "positive",
     second_moment: float | None = None,
+    window: int = 0,
     scale: float | None = None,
-) -> tuple[Array, LinearState]:
+) -> tuple[Array, LinearState | NearState]:
     """Causal Performer attention of the next tokens, given the state of all before them.
 
     Parameters
     ----------
-    state : LinearState or None
-        From the step before; None at the start.
+    state : LinearState, NearState or None
+        From the step before, NearState where there is a window; None at the start.
     query, key : array of shape (..., n, d)
         The next queries and their keys; n is 1 where a token is decoded at a time.
     value : array of shape (..., n, e)
@@ -138,6 +164,8 @@ def performer_attention_step(
         One exponential for each row of W, or two.
     second_moment : float, optional
         For the optimal features, as in ``performer_attention``.
+    window : int
+        Size of a block of keys that enter by their exact weight, as in ``performer_attention``.
     scale : float, optional
         Factor of the inner products, at least 0; 1/√d if left out.
 
@@ -145,8 +173,9 @@ def performer_attention_step(
     -------
     output : array of shape (..., n, e)
         As the same rows of ``performer_attention`` of the whole sequence with is_causal.
-    state : LinearState
-        That of all tokens so far: m or 2m features of e + 1 sums and a maximum each, in float32 or float64.
+    state : LinearState or NearState
+        That of all tokens so far: m or 2m features of e + 1 sums and a maximum each, in float32 or float64; where there
+        is a window, beside at most 2 ``window`` keys and values.
 
     Raises
     ------
@@ -164,12 +193,21 @@ def performer_attention_step(
     >>> performer_attention_step(state, x, x, [[0.0]], W)[0]
     array([[1.5]])
     """
+    checks.integer("window", window, minimum=0)
+    if window:
+        return _windowed(state, query, key, value, W, feature, second_moment, window, scale)
+    return _without_window(state, query, key, value, W, feature, second_moment, scale)
+
+
+def _without_window(
+    state: Any, query: Any, key: Any, value: Any, W: Any, feature: str, second_moment: Any, scale: Any
+) -> tuple[Array, LinearState]:
+    """``performer_attention_step`` without a window."""
     sums = [state.sums, state.maxima] if isinstance(state, LinearState) else []
     if shared.are_plain_tensors(query, key, value, *sums) and not arrays.requires_grad(W):
         state = LinearState(*map(host, sums)) if sums else state
         q, k, v = (host(x) for x in (query, key, value))
-        options: dict[str, Any] = {"feature": feature, "second_moment": second_moment, "scale": scale}
-        output, new = performer_attention_step(state, q, k, v, W, **options)
+        output, new = _without_window(state, q, k, v, W, feature, second_moment, scale)
         output, S, maxima = (arrays.from_host(host(x), query) for x in (output, new.sums, new.maxima))
         return output, LinearState(S, maxima)
     checks.known("feature", feature, list(performer.FEATURES))
@@ -193,6 +231,67 @@ def performer_attention_step(
     return namespace(output).astype(output, dtype, copy=False), LinearState(S, maxima.mT)
 
 
+def _windowed(
+    state: Any, query: Any, key: Any, value: Any, W: Any, feature: str, second_moment: Any, window: int, scale: Any
+) -> tuple[Array, NearState]:
+    """``performer_attention_step`` with a window."""
+    checks.known("feature", feature, list(performer.FEATURES))
+    (query, key, value), dtype = shared.read_all(query=query, key=key, value=value)
+    scale = shared.read_scale(scale, query)
+    rows, logs, query, key = performer.read_rows_beside(W, query, key, scale, feature, second_moment)
+    logs = follow(logs, query) + performer.log_constant(W, rows, feature)
+    D = rows.shape[0] * (1 + feature.endswith("hyperbolic"))
+
+    def log_map(x: Array) -> Array:
+        return performer.FEATURES[feature](x * scale**0.5, rows, logs)
+
+    def far_of(known: LinearState | None, n_far: int) -> pieces.Features:
+        return pieces.Features(log_map) if known is None else pieces.Features(log_map, known.sums, known.maxima)
+
+    output, new = near_step(state, query, key, value, scale, window, far_of, lambda n_far: (D, value.shape[-1] + 1))
+    return namespace(output).astype(output, dtype, copy=False), new
+
+
+def near_step(
+    state: Any, query: Array, key: Array, value: Array, scale: float, window: int, far_of: Any, shape: Any
+) -> tuple[Array, NearState]:
+    """The next rows and the state after them: ``pieces.stream`` of the keys kept and the new ones.
+
+    ``far_of`` makes what holds far keys of ``NearState.far`` and their number; ``shape`` is that of its sums.
+    """
+    shared.check_causal(query, key)
+    xp, columns = namespace(query), linear.with_ones(value)
+    known, length = None, 0
+    if state is not None:
+        _check_near(state, query, value, window, shape)
+        known, length = state.far, state.length
+        kept = (xp.astype(x, query.dtype, copy=False) for x in (state.key, linear.with_ones(state.value)))
+        key, columns = (xp.concat([old, new], axis=-2) for old, new in zip(kept, (key, columns), strict=True))
+    n_far = pieces.kept_from(length, window)
+    with shared.full_precision(query), np.errstate(over="ignore", invalid="ignore"):
+        output, far = pieces.stream(query, key, columns, far_of(known, n_far), scale, window)
+    arrays.in_range("The output", output, "Scale query, key or value down.")
+    length += query.shape[-2]
+    first = pieces.kept_from(length, window) - n_far
+    known = None if far.sums is None else LinearState(far.sums, getattr(far, "maxima", None))
+    return output, NearState(key[..., first:, :], columns[..., first:, :-1], known, length)
+
+
+def _check_near(state: Any, query: Array, value: Array, window: int, shape: Any) -> None:
+    """Refuse what is no state of this attention."""
+    if not isinstance(state, NearState):
+        fix = "Pass what the step before returned, with the same window."
+        checks.fail("state", "a NearState", type(state).__name__, fix, TypeError)
+    n_far = pieces.kept_from(state.length, window)
+    kept = (*query.shape[:-2], state.length - n_far)
+    for name, x, wanted in (("key", state.key, query.shape[-1]), ("value", state.value, value.shape[-1])):
+        _require_place(f"state.{name}", x, (*kept, wanted), query)
+    if (state.far is None) != (n_far == 0):
+        checks.fail("state", f"of window {window}", "one of another window", "Use the same window in every step.")
+    if state.far is not None:
+        _require_place("state.far", state.far.sums, (*query.shape[:-2], *shape(n_far)), query)
+
+
 def _with_earlier(state: LinearState, query: Array, sums: Array, top: Array | None) -> Array:
     """The sums of rows with those over the keys of the state."""
     if state.maxima is None:
@@ -208,11 +307,17 @@ def _check(state: Any, name: str, shape: tuple[int, ...], like: Array, log: bool
     if (state.maxima is not None) != log:
         got = "one of features" if log else "one of logarithms"
         checks.fail(name, f"of {'logarithms' if log else 'features'}", got, "Use the same log=... in every step.")
-    if tuple(state.sums.shape) == shape and type(state.sums) is type(like) and state.sums.device == like.device:
+    _require_place(name, state.sums, shape, like)
+
+
+def _require_place(name: str, x: Array, shape: tuple[int, ...], like: Array) -> None:
+    """Refuse a part of a state that has another shape, backend or device."""
+    if tuple(x.shape) == shape and type(x) is type(like) and x.device == like.device:
         return
-    found, wanted = _place(tuple(state.sums.shape), state.sums), _place(shape, like)
+    found, wanted = _place(tuple(x.shape), x), _place(shape, like)
     if found != wanted:
-        checks.fail(name, f"of {wanted}", found, "A state goes on with the heads, features and device it began with.")
+        fix = "A state goes on with the heads, features, window and device it began with."
+        checks.fail(name, f"of {wanted}", found, fix)
 
 
 def _place(shape: tuple[int, ...], x: Array) -> str:

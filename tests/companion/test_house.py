@@ -23,7 +23,8 @@ from tools import api
 
 ROOT = Path(__file__).resolve().parents[2]
 LEAVES = ["datasets", "plotting", "figures_kernels", "figures_features", "figures_frequencies"]
-LEAVES += ["figures_attention", "figures_linear", "figures_performer", "figures_rff_svm"]
+LEAVES += ["figures_attention", "figures_entropy", "figures_linear", "figures_performer", "figures_near"]
+LEAVES += ["figures_rff_svm"]
 LEAVES += ["figures_inverse", "figures_singular", "figures_products", "figures_skeleton"]
 LEAVES += ["figures_landmarks", "figures_choosing", "show"]
 ORDER = f"""
@@ -38,8 +39,8 @@ ORDER = f"""
     svm.psd svm.ridge svm.smo svm.dual svm.weights svm.sums svm.newton svm.kernel_newton svm.sources
     svm.primal svm.path svm
     lowrank.inverse lowrank.svd lowrank.products lowrank.skeleton lowrank.landmarks lowrank.choice lowrank
-    attention.shared attention.exact attention.linear attention._fast attention.performer
-    attention.state attention
+    attention.shared attention.scale attention.exact attention.linear attention._fast attention.near attention.pieces
+    attention._near attention.performer attention.state attention.means attention
     estimators.shared estimators.machines estimators.maps estimators.landmarks estimators.linear estimators nn
     {" ".join(LEAVES)}
 """.split()  # lowest first
@@ -52,6 +53,7 @@ CORES = {
     "attention.linear": ["causal_sums", "log_causal_sums", "log_sums_within", "log_pairs", "log_sums", "log_read",
                          "add", "divide"],
     "attention.performer": ["sums"],
+    "attention.near": ["weigh", "near", "far_by_features", "far_by_means", "sums"],
     "features.cosines": ["pairs", "offset_cosines", "product", "long_product"],
     "features.positive": ["log_positive", "log_hyperbolic", "tilted"],
     "lowrank.choice": ["tail_errors"],
