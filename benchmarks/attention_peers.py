@@ -17,7 +17,7 @@ from performer_pytorch import FastAttention
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention as sdpa
 
-from companion.attention import _fast, performer_attention, performer_attention_step
+from companion.attention import _fast, block_mean_attention, performer_attention, performer_attention_step
 from companion.attention.performer import host_maps
 from companion.frequencies import draw
 from companion.frequencies.base import Frequencies
@@ -26,6 +26,7 @@ from companion.kernels import Softmax
 HEADS, DIM, FEATURES = 4, 64, 128
 CORE = "performer-pytorch"
 NUMPY, BARE = "companion, NumPy", "companion, NumPy, unchecked"
+MEANS, PLAIN, WINDOW = "companion, block means", "companion, no window", 64
 SDPA, FLEX = "torch, SDPA", "torch, flex_attention"
 Call = Callable[[], object]
 
@@ -78,6 +79,17 @@ def calls(tensors: list, is_causal: bool) -> dict[str, Call]:
         "companion": lambda: performer_attention(*tensors, cast, is_causal=is_causal),
         CORE: lambda: module(*tensors),
         SDPA: lambda: sdpa(*tensors, is_causal=is_causal),
+    }
+
+
+def windowed(tensors: list) -> dict[str, Call]:
+    """Causal attention with near keys exact and features or block means for the others; without a window; exactly."""
+    W = frequencies().to(tensors[0])
+    return {
+        "companion": lambda: performer_attention(*tensors, W, is_causal=True, window=WINDOW),
+        MEANS: lambda: block_mean_attention(*tensors, window=WINDOW, block=4 * WINDOW),
+        PLAIN: lambda: performer_attention(*tensors, W, is_causal=True),
+        SDPA: lambda: sdpa(*tensors, is_causal=True),
     }
 
 

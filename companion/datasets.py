@@ -1,4 +1,4 @@
-"""Small data for the pages: drawn with a seed, made on the spot, nothing downloaded; and one photograph.
+"""Small data for the pages: drawn with a seed, made on the spot, nothing downloaded; a photograph, and trained heads.
 
 A function that draws takes the number n of points, the standard deviation of its noise and ``rng``, and returns
 ``(X, y)`` with X of shape (n, d) and y of shape (n,), float64. Of two classes, the first has n // 2 points and the
@@ -10,6 +10,8 @@ TypeError or ValueError says if n is no integer of at least 2, or the noise is n
 >>> X.shape, y.tolist()
 ((6, 2), [-1.0, -1.0, -1.0, 1.0, 1.0, 1.0])
 """
+
+from pathlib import Path
 
 import numpy as np
 
@@ -136,6 +138,17 @@ def coherent_factors(n: int, *, size: int = 200, noise: float = 0.1, rng: Seed =
     return A, A.T
 
 
+def story() -> str:
+    """A short story of 13,000 characters about two makers of maps, to count n-grams in; under CC BY 4.0, as the course.
+
+    Letters, spaces, commas and full stops; an empty line between paragraphs.
+
+    >>> story()[:60]
+    'There was once an island in the north that nobody had ever s'
+    """
+    return (Path(__file__).parent / "data" / "story.txt").read_text(encoding="utf-8")
+
+
 def photograph() -> np.ndarray:
     """A grey photograph of a Chinese temple as a matrix of 142 x 213 brightnesses from 0 (black) to 1 (white).
 
@@ -147,6 +160,22 @@ def photograph() -> np.ndarray:
         colours = load_sample_image("china.jpg")
     grey = colours[:426, :639] @ np.array([0.299, 0.587, 0.114]) / 255
     return grey.reshape(142, 3, 213, 3).mean(axis=(1, 3))
+
+
+def attention_heads() -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Query, key and value of four trained attention heads, each of shape (512, 24) in float32, under their names.
+
+    A causal language model of 3 layers, 4 heads and learned positions was trained with softmax attention to predict the
+    next character of this course (benchmarks/train_heads.py, with its losses in benchmarks/results/heads.json). These
+    are what it makes of one sequence of held-out text, stored in float16 (benchmarks/ship_heads.py). Of the first and
+    the last layer, "flat" is the head that spreads its weights the most and "sharp" the one that does so the least;
+    weights are proportional to exp(⟨query, key⟩/√24). As the text, the numbers are under CC BY 4.0.
+
+    >>> list(attention_heads())
+    ['flat_0', 'sharp_0', 'flat_2', 'sharp_2']
+    """
+    with np.load(Path(__file__).parent / "data" / "attention_heads.npz") as stored:
+        return {name: tuple(stored[name].astype(np.float32)) for name in stored.files}
 
 
 def halves(n: int) -> np.ndarray:

@@ -43,7 +43,7 @@ def files():
             name
             and not name.startswith(vendored)
             and (ROOT / name).exists()
-            and (ROOT / name).suffix not in (".png", ".woff2")
+            and (ROOT / name).suffix not in (".npz", ".png", ".woff2")
         ):
             yield name, (ROOT / name).read_text(encoding="utf-8")
 
