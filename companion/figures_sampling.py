@@ -19,7 +19,7 @@ def walk(track: np.ndarray, last: np.ndarray, grid: np.ndarray, density: np.ndar
     share = np.histogram(last, edges)[0] / len(last) / (edges[1] - edges[0])
     right.stairs(share, edges, orientation="horizontal", fill=True, color=PALETTE["blue"], alpha=0.45)
     right.plot(density, grid, **DASHED)
-    right.set(xlabel="share of chains", xlim=(0, 0.6))
+    right.set(xlabel="density", xlim=(0, 0.5), xticks=[0, 0.2, 0.4])
     return fig
 
 
@@ -48,7 +48,7 @@ def forgetting(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> Axes:
         ax.semilogy(distance, linewidth=thick, **look)
         ax.semilogy(bound, color=look["color"], linestyle="--", linewidth=1.0)
     steps = len(next(iter(curves.values()))[0])
-    ax.set(xlabel="steps", ylabel="distance from the target", xlim=(0, steps - 1), ylim=(1e-6, 4))
+    ax.set(xlabel="steps", ylabel="distance from the target", xlim=(0, steps - 1), ylim=(1e-6, 30))
     fig.legend(loc="outside lower center", ncols=2)
     return ax
 
