@@ -19,7 +19,8 @@ def walk(track: np.ndarray, last: np.ndarray, grid: np.ndarray, density: np.ndar
     share = np.histogram(last, edges)[0] / len(last) / (edges[1] - edges[0])
     right.stairs(share, edges, orientation="horizontal", fill=True, color=PALETTE["blue"], alpha=0.45)
     right.plot(density, grid, **DASHED)
-    right.set(xlabel="density", xlim=(0, 0.5), xticks=[0, 0.2, 0.4])
+    right.set(xlabel="density", xlim=(0, 0.5))
+    ticks(right, x=[0, 0.2, 0.4])
     return fig
 
 
