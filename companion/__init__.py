@@ -20,7 +20,7 @@ __all__ += ["datasets", "plotting", "figures_kernels", "figures_features", "figu
 __all__ += ["figures_attention", "figures_entropy", "figures_linear", "figures_performer", "figures_near"]
 __all__ += ["figures_rff_svm"]
 __all__ += ["figures_inverse", "figures_singular", "figures_products", "figures_skeleton"]
-__all__ += ["figures_landmarks", "figures_choosing", "show"]
+__all__ += ["figures_landmarks", "figures_choosing", "figures_diagnosing", "show"]
 
 try:
     __version__ = version("kernels-to-performers")

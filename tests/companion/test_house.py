@@ -26,7 +26,7 @@ LEAVES = ["datasets", "plotting", "figures_kernels", "figures_features", "figure
 LEAVES += ["figures_attention", "figures_entropy", "figures_linear", "figures_performer", "figures_near"]
 LEAVES += ["figures_rff_svm"]
 LEAVES += ["figures_inverse", "figures_singular", "figures_products", "figures_skeleton"]
-LEAVES += ["figures_landmarks", "figures_choosing", "show"]
+LEAVES += ["figures_landmarks", "figures_choosing", "figures_diagnosing", "show"]
 ORDER = f"""
     _core _core.checks _core.arrays _core.tiles checkpoint
     kernels._fast kernels.distances kernels.spectra kernels.base kernels.stationary kernels.gaussian kernels.laplacian
