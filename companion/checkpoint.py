@@ -72,8 +72,9 @@ def save(path: str | os.PathLike[str], content: Any, *, fields: Mapping[str, Any
 
     Notes
     -----
-    The lock is the kernel's (flock), which dies with its owner. Without it (Windows, some network file systems) the
-    last of two writers wins.
+    The lock is the kernel's (flock), which dies with its owner. Windows has none: there each process has a temporary
+    file of its own, and the last of two writers wins. On a network file system without locks two writers may spoil
+    each other's file, which its checksum tells.
     """
     path = Path(os.path.realpath(path))  # a link stays one
     arrays: list[np.ndarray] = []
@@ -208,7 +209,7 @@ def _write(stream: BinaryIO, text: bytes, arrays: list[np.ndarray]) -> None:
 @contextmanager
 def _temporary(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
     """The temporary file of a record, empty and locked; removed if the block fails."""
-    temporary = path.with_name(f".{path.name}.part")
+    temporary = path.with_name(f".{path.name}.part" if fcntl else f".{path.name}.{os.getpid()}.part")
     while True:
         with open(temporary, "r+b", opener=lambda name, flags: os.open(name, flags | os.O_CREAT, 0o666)) as stream:
             _lock(stream, path)
@@ -232,7 +233,7 @@ def _lock(stream: BinaryIO, path: Path) -> None:
         reason = "another process or thread is just saving there; give each run a path of its own"
         raise BlockingIOError(error.errno, reason, str(path)) from None
     except OSError:
-        pass  # a file system without locks
+        pass  # no locks on this file system
 
 
 def _stands_at(stream: BinaryIO, name: Path) -> bool:

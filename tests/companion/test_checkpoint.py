@@ -18,6 +18,7 @@ import killed_run  # noqa: E402
 
 FIELDS = {"version": "0.1.0", "dim": 2, "dtype": "float64", "scale": 0.5, "proposal": None, "warm": True}
 OLD, NEW = {"step": 1, "x": np.arange(3.0)}, {"step": 2, "x": np.arange(30.0)}
+true_open = os.open
 posix = pytest.mark.skipif(os.name != "posix", reason="rename and flock as POSIX has them")
 
 
@@ -341,6 +342,37 @@ def test_a_writer_that_locks_what_has_just_become_the_record_leaves_it_alone(pat
     monkeypatch.setattr(checkpoint, "_lock", lock)
     save(path, NEW, fields=FIELDS)
     assert list(path.parent.iterdir()) == [path] and same(load(path, expect=FIELDS), NEW)
+
+
+def test_where_the_kernel_locks_nothing_records_are_as_whole(path, monkeypatch):
+    """As on Windows: no lock, the file closed before it is renamed, no fsync of a folder."""
+    true_replace, opened = os.replace, []
+    monkeypatch.setattr(checkpoint, "fcntl", None)
+    monkeypatch.setattr(os, "open", lambda *arguments: opened.append(true_open(*arguments)) or opened[-1])
+    assert same(back(OLD, path), OLD)
+
+    def replace(old, new):
+        with pytest.raises(OSError):
+            os.fstat(opened[-1])
+        true_replace(old, new)
+
+    monkeypatch.setattr(os, "replace", replace)
+    assert same(back(NEW, path), NEW)
+    monkeypatch.setattr(os, "replace", full_disk)
+    with pytest.raises(OSError, match="not saved"):
+        save(path, OLD, fields=FIELDS)
+    assert list(path.parent.iterdir()) == [path] and same(load(path, expect=FIELDS), NEW) and len(opened) == 3
+
+
+@posix
+def test_a_file_system_without_locks_takes_records_all_the_same(path, monkeypatch):
+    import fcntl
+
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    assert same(back(NEW, path), NEW)
 
 
 def test_what_a_dead_process_left_behind_is_no_obstacle(path):
