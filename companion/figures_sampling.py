@@ -1,4 +1,4 @@
-"""Figures of Part IV, Metropolis–Hastings: a walk and its histogram, laws of wrong rules, forgetting, and what it costs.
+"""Figures of Part IV, Metropolis–Hastings: a walk and its histogram, wrong laws, forgetting, and the price.
 
 Each draws what its page computed, in the style of ``plotting``, and returns what it drew on.
 """
@@ -54,7 +54,7 @@ def forgetting(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> Axes:
 
 
 def price(dims: np.ndarray, chain: np.ndarray, rejection: tuple[np.ndarray, np.ndarray]) -> Axes:
-    """Evaluations of the density for one independent draw, against the dimension: by a chain, by rejection, directly."""
+    """Evaluations of the density for one independent draw against the dimension: by a chain, by rejection."""
     fig, ax = plt.subplots(figsize=(WIDE[0], 3.2))
     ax.loglog(*rejection, color=PALETTE["rust"], label="rejection, predicted")
     ax.loglog(dims, chain, "o-", color=PALETTE["blue"], label="chain, measured")
