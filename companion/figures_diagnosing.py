@@ -15,13 +15,11 @@ def steps(curves: dict[str, tuple], dots: tuple[np.ndarray, np.ndarray, np.ndarr
     Each of ``curves``, this dimension and the limit, is (step, rate, time), as ``dots`` are, which were measured.
     """
     fig, axes = plt.subplots(1, 2, figsize=(WIDE[0], 3.0))
-    for (step, *values), (name, look) in zip(
-        curves.values(), zip(curves, ({"color": PALETTE["blue"]}, DASHED), strict=True), strict=True
-    ):
+    for (name, (step, *values)), look in zip(curves.items(), ({"color": PALETTE["blue"]}, DASHED), strict=True):
         for ax, curve in zip(axes, values, strict=True):
             ax.plot(step, curve, label=name, **look)
-    for ax, values in zip(axes, dots[1:], strict=True):
-        ax.plot(dots[0], values, "o", color=PALETTE["rust"], label="measured")
+    for ax, measured in zip(axes, dots[1:], strict=True):
+        ax.plot(dots[0], measured, "o", color=PALETTE["rust"], label="measured")
         ax.set(xlabel="step $c$", xlim=(0, 6.2))
         ticks(ax, x=range(0, 7))
     axes[0].set(title="acceptance rate", ylim=(0, 1))
