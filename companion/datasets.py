@@ -138,6 +138,17 @@ def coherent_factors(n: int, *, size: int = 200, noise: float = 0.1, rng: Seed =
     return A, A.T
 
 
+def story() -> str:
+    """A short story of 13,000 characters about two makers of maps, to count n-grams in; under CC BY 4.0, as the course.
+
+    Letters, spaces, commas and full stops; an empty line between paragraphs.
+
+    >>> story()[:60]
+    'There was once an island in the north that nobody had ever s'
+    """
+    return (Path(__file__).parent / "data" / "story.txt").read_text(encoding="utf-8")
+
+
 def photograph() -> np.ndarray:
     """A grey photograph of a Chinese temple as a matrix of 142 x 213 brightnesses from 0 (black) to 1 (white).
 

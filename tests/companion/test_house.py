@@ -42,10 +42,12 @@ ORDER = f"""
     attention.shared attention.scale attention.exact attention.linear attention._fast attention.near attention.pieces
     attention._near attention.performer attention.state attention.means attention
     estimators.shared estimators.machines estimators.maps estimators.landmarks estimators.linear estimators nn
+    ngram
     {" ".join(LEAVES)}
 """.split()  # lowest first
 ORDER = ["companion", *(f"companion.{name}" for name in ORDER)]
 CORES = {
+    "ngram": ["backed_off"],
     "kernels.gaussian": ["gaussian"], "kernels.laplacian": ["laplacian"], "kernels.cauchy": ["cauchy"],
     "kernels.matern": ["matern", "matern_by_bessel"], "kernels.dot": ["polynomial", "softmax"],
     "kernels.exponential_power": ["exponential_power", "exponential_square"],
