@@ -24,7 +24,7 @@ from tools import api
 ROOT = Path(__file__).resolve().parents[2]
 LEAVES = ["datasets", "plotting", "figures_kernels", "figures_features", "figures_frequencies"]
 LEAVES += ["figures_attention", "figures_entropy", "figures_linear", "figures_performer", "figures_near"]
-LEAVES += ["figures_rff_svm"]
+LEAVES += ["figures_rff_svm", "figures_text"]
 LEAVES += ["figures_inverse", "figures_singular", "figures_products", "figures_skeleton"]
 LEAVES += ["figures_landmarks", "figures_choosing", "show"]
 ORDER = f"""
