@@ -17,7 +17,7 @@ def arrival(log_p: np.ndarray, mean: float, sd: float) -> Axes:
     Of the later sweeps some are left out, so that lines stay apart.
     """
     fig, ax = plt.subplots()
-    sweep = np.unique(np.geomspace(1, log_p.shape[1], 24).round().astype(int))
+    sweep = np.unique(np.geomspace(1, log_p.shape[1], 18).round().astype(int))
     ax.axhspan(mean - sd, mean + sd, **BAND)
     ax.axhline(mean, **DASHED, label="exact: mean, and one standard deviation")
     lines = ax.semilogx(sweep, log_p[:, sweep - 1].T, color=PALETTE["blue"], linewidth=0.9)
