@@ -7,10 +7,12 @@ from performer_pytorch.performer_pytorch import gaussian_orthogonal_random_matri
 from timing import median
 
 from companion.attention import performer_attention
+from companion.features import mean_square
 from companion.frequencies import draw
 from companion.kernels import Softmax
 
 OURS, PAIRS = "companion", "companion, hyperbolic"
+OPTIMAL, OPTIMAL_PAIRS = "companion, optimal positive", "companion, optimal hyperbolic"
 N, SIGMAS, SCALES = 1024, (0.5, 0.7, 1.0), (1, 2, 4, 8, 16, 32)
 
 
@@ -156,12 +158,15 @@ def estimates(tensors: list, columns: int, seed: int) -> dict[str, torch.Tensor]
     W, half = (frequencies(rows, dim, seed) for rows in (columns, columns // 2))
     torch.manual_seed(seed)
     linear = 1 + query @ key.mT / dim**0.5
+    moment = mean_square(query * dim**-0.25, key * dim**-0.25)
     return {
         "mean of the values": value.mean(dim=-2, keepdim=True).expand_as(value),
         "1 + ⟨q, k⟩/√d": linear @ value / linear.sum(dim=-1, keepdim=True),
         CORE: core(None, rows=columns, dim=dim)(*tensors),
         OURS: performer_attention(*tensors, W),
         PAIRS: performer_attention(*tensors, half, feature="hyperbolic"),
+        OPTIMAL: performer_attention(*tensors, W, feature="optimal_positive", second_moment=moment),
+        OPTIMAL_PAIRS: performer_attention(*tensors, half, feature="optimal_hyperbolic", second_moment=moment),
     }
 
 

@@ -16,11 +16,7 @@ array([[1., 1.],
 from importlib.metadata import PackageNotFoundError, version
 
 __all__ = ["checkpoint", "kernels", "mcmc", "frequencies", "features", "svm", "lowrank", "attention", "estimators"]
-__all__ += ["ngram", "datasets", "plotting", "figures_kernels", "figures_features", "figures_frequencies"]
-__all__ += ["figures_attention", "figures_entropy", "figures_linear", "figures_performer", "figures_near"]
-__all__ += ["figures_rff_svm", "figures_text"]
-__all__ += ["figures_inverse", "figures_singular", "figures_products", "figures_skeleton"]
-__all__ += ["figures_landmarks", "figures_choosing", "show"]
+__all__ += ["ngram", "datasets", "plotting", "show"]
 
 try:
     __version__ = version("kernels-to-performers")

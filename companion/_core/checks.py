@@ -42,6 +42,10 @@ class ConvergenceWarning(NumericalWarning):
     """An iteration stopped before it reached the accuracy that was asked for; the result says how far it came."""
 
 
+class ApproximationWarning(NumericalWarning):
+    """An estimate by random draws hangs on few of them: it is off by much more than it looks."""
+
+
 @contextmanager
 def needs(module: str, package: str, extra: str) -> Iterator[None]:
     """Around imports: where they fail, say which extra of the course brings the package that ``module`` needs."""

@@ -23,7 +23,7 @@ import numpy as np
 
 from companion._core import arrays, checks
 from companion._core.arrays import Array, follow, host, namespace
-from companion.attention import _fast, _near, linear, near, shared
+from companion.attention import _fast, _near, effective, linear, near, shared
 from companion.attention.linear import linear_attention_reference
 from companion.features.optimal import require_lengths, tilt_for
 from companion.features.positive import log_hyperbolic, log_positive, read_rows, require_whole, tilted, with_digits
@@ -68,6 +68,7 @@ def performer_attention(
     scale: float | None = None,
     key_mask: Any = None,
     chunk_size: int = 64,
+    min_sample_size: float | None = None,
     **kwargs: Any,
 ) -> Array:
     """Softmax attention estimated by positive random features, in time linear in the length.
@@ -100,6 +101,10 @@ def performer_attention(
         True where a key is attended to; φ of the others is 0.
     chunk_size : int
         Rows of a chunk of causal attention, rounded up to a power of 2. It changes the time and the rounding only.
+    min_sample_size : float, optional
+        Warn if the denominator of a query hangs on fewer rows of W than this, by ``effective_sample_size``: below 25 it
+        is off by about a fifth. That takes a few times as long as the attention, and is left out where values are not
+        read. Not with a window.
 
     Returns
     -------
@@ -115,6 +120,11 @@ def performer_attention(
         If an array is not finite, dense and real, shapes, backends or devices do not fit together, the mask is not of
         bools or leaves a query without a key, exponents lose their digits, or an output overflows. Where values are not
         read (accelerators, vmap), a query without a key has the output 0.
+
+    Warns
+    -----
+    ApproximationWarning
+        Only if ``min_sample_size`` is given.
 
     Notes
     -----
@@ -138,6 +148,7 @@ def performer_attention(
         "window": window,
         "scale": scale,
         "chunk_size": chunk_size,
+        "min_sample_size": min_sample_size,
     } | kwargs
     if shared.are_plain_tensors(query, key, value) and not arrays.requires_grad(W):
         output = performer_attention(host(query), host(key), host(value), W, key_mask=key_mask, **options)
@@ -152,6 +163,8 @@ def performer_attention(
     mask = shared.read_mask(key_mask, query, key, is_causal)
     scale = shared.read_scale(scale, query)
     rows, log_weights, query, key = read_rows_beside(W, query, key, scale, feature, second_moment)
+    how = (mask, scale, FEATURES[feature], is_causal, window)
+    effective.warn_below(min_sample_size, query, key, rows, log_weights, *how)
     value = namespace(value).astype(value, query.dtype, copy=False)
     on_host = all(map(arrays.is_plain, (query, key, value, rows))) and not arrays.requires_grad(rows)
     compute: Any = _on_host if on_host else _by_core

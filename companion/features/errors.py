@@ -119,8 +119,8 @@ def standard_error(
 
     Notes
     -----
-    Page: ``random-features/random-fourier-features``, ``random-features/orthogonal-frequencies`` and
-    ``attention/performer``.
+    Page: ``random-features/random-fourier-features``, ``random-features/orthogonal-frequencies``,
+    ``attention/performer`` and ``attention/variance-of-positive-features``.
     """
     checks.integer("n_frequencies", n_frequencies, minimum=1)
     checks.known("scheme", scheme, ("iid", "orthogonal"))

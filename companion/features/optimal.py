@@ -83,7 +83,7 @@ def optimal_positive(X: Any, W: Any, *, second_moment: Any, log: bool = False) -
 
     Notes
     -----
-    Page: ``attention/performer``. Cores: ``features.positive.tilted`` and ``log_positive``. For pairs whose |x + y|²
+    Page: ``attention/variance-of-positive-features``. Cores: ``tilted`` and ``log_positive``. For pairs whose |x + y|²
     varies, A makes the mean of log s least. A pair much closer to z = 0 than the mean is estimated less well than by
     ``positive``.
 
@@ -123,7 +123,7 @@ def optimal_hyperbolic(X: Any, W: Any, *, second_moment: Any, log: bool = False)
 
     Notes
     -----
-    Page: ``attention/performer``. Cores: ``features.positive.tilted`` and ``log_hyperbolic``.
+    Page: ``attention/variance-of-positive-features``. Cores: ``tilted`` and ``log_hyperbolic``.
 
     Examples
     --------
@@ -155,8 +155,8 @@ def mean_square(X: Any, Y: Any | None = None) -> float:
 
     Notes
     -----
-    Page: ``attention/performer``. It is mean |x|² + mean |y|² + 2 ⟨mean x, mean y⟩. A causal model must take it from
-    other sequences, or a row's features depend on what comes later.
+    Page: ``attention/variance-of-positive-features``. It is mean |x|² + mean |y|² + 2 ⟨mean x, mean y⟩. A causal model
+    must take it from other sequences, or a row's features depend on what comes later.
 
     Examples
     --------

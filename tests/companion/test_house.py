@@ -22,11 +22,9 @@ from companion.kernels import Gaussian
 from tools import api
 
 ROOT = Path(__file__).resolve().parents[2]
-LEAVES = ["datasets", "plotting", "figures_kernels", "figures_features", "figures_frequencies"]
-LEAVES += ["figures_attention", "figures_entropy", "figures_linear", "figures_performer", "figures_near"]
-LEAVES += ["figures_rff_svm", "figures_text"]
-LEAVES += ["figures_inverse", "figures_singular", "figures_products", "figures_skeleton"]
-LEAVES += ["figures_landmarks", "figures_choosing", "show"]
+FILES = api.files()
+FIGURES = sorted(name.partition(".")[2] for name in FILES if name.startswith("companion.figures_"))
+LEAVES = ["datasets", "plotting", *FIGURES, "show"]
 ORDER = f"""
     _core _core.checks _core.arrays _core.tiles checkpoint
     kernels._fast kernels.distances kernels.spectra kernels.base kernels.stationary kernels.gaussian kernels.laplacian
@@ -40,8 +38,8 @@ ORDER = f"""
     svm.psd svm.ridge svm.smo svm.dual svm.weights svm.sums svm.newton svm.kernel_newton svm.sources
     svm.primal svm.path svm
     lowrank.inverse lowrank.svd lowrank.products lowrank.skeleton lowrank.landmarks lowrank.choice lowrank
-    attention.shared attention.scale attention.exact attention.linear attention._fast attention.near attention.pieces
-    attention._near attention.performer attention.state attention.means attention
+    attention.shared attention.scale attention.exact attention.linear attention.effective attention._fast attention.near
+    attention.pieces attention._near attention.performer attention.state attention.means attention
     estimators.shared estimators.machines estimators.maps estimators.landmarks estimators.linear estimators nn
     ngram
     {" ".join(LEAVES)}
@@ -69,7 +67,6 @@ CORES = {
     "lowrank.skeleton": ["sketches", "least_squares", "through_bases"],
 }  # fmt: skip
 ON_THE_HOST = ["matern_by_bessel"]  # a core that only SciPy computes
-FILES = api.files()
 MODULES = [name.partition(".")[2] for name in ORDER if name in FILES and re.fullmatch(r"companion\.[a-z]\w*", name)]
 DRAWING = [f"companion.{name}" for name in LEAVES[1:-1]]  # long by nature, and a figure is no doctest
 each_file = pytest.mark.parametrize("name", FILES)
@@ -120,7 +117,7 @@ def test_imports_go_downwards_only_and_nobody_imports_a_leaf(name):
 
 
 def test_the_package_names_its_modules_in_the_order_of_their_imports():
-    assert companion.__all__ == MODULES
+    assert companion.__all__ == [name for name in MODULES if name not in FIGURES]
     assert all(importlib.import_module(f"companion.{name}") for name in MODULES)
     assert companion.__version__
 
