@@ -4,8 +4,8 @@
 
 (Su 2021, kexue.fm/archives/8823; Nakanishi 2025, "Scalable-Softmax is superior for attention", learns the factor of
 log n). With a fixed scale more keys share the weight as n grows. For Gaussian scores of standard deviation σ at
-n_train the entropy of the weights is log n − (σ log n / log n_train)² / 2 while σ log n / log n_train < √(2 log n): a
-parabola in log n, flat around its top, not a constant.
+n_train the entropy of the weights is about log n − (σ log n / log n_train)² / 2, a parabola in log n, while the spread
+σ log n / log n_train is well below √(2 log n). Nearer to √(2 log n), where the scores freeze, it is larger than this.
 
 >>> entropy_scale(512, dim=64)
 0.125
