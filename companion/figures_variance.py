@@ -30,15 +30,17 @@ def four_maps(square: np.ndarray, predicted: dict[str, np.ndarray], measured: di
     return ax
 
 
-def made_for(square: np.ndarray, plain: np.ndarray, curves: dict[float, np.ndarray]) -> Axes:
-    """Relative standard errors against |x + y|² of rows made for one |x + y|² each, which a mark shows."""
+def made_for(square: np.ndarray, plain: np.ndarray, best: np.ndarray, curves: dict[float, np.ndarray]) -> Axes:
+    """Relative standard errors against |x + y|²: rows made for one |x + y|² each, which a mark shows, and the best."""
     fig, ax = plt.subplots()
     ax.loglog(square, plain, color=PALETTE["blue"], label="as drawn")
+    ax.loglog(square, best, ":", color=PALETTE["ink"], linewidth=2.4, label="made for each", zorder=3)
     for (q, curve), colour in zip(curves.items(), ("gold", "teal", "violet"), strict=True):
         ax.loglog(square, curve, "--", color=PALETTE[colour], label=f"made for {q:g}")
-        ax.loglog(q, np.exp(np.interp(np.log(q), np.log(square), np.log(curve))), "s", color=PALETTE[colour])
+        height = np.exp(np.interp(np.log(q), np.log(square), np.log(curve)))
+        ax.loglog(q, height, "s", color=PALETTE[colour], clip_on=False, zorder=4)
     _error_axes(ax, (square[0], square[-1]))
-    legend_below(fig, 4, columnspacing=1.2)
+    legend_below(fig, 3, columnspacing=1.2)
     return ax
 
 

@@ -6,8 +6,9 @@ pairs, of w and of -w, both. The effective sample size (Kish 1965, "Survey Sampl
     size = (Σ_r t_r)² / Σ_r t_r²,    from 1, one row is all, to m, all rows are alike.
 
 For m independent rows the standard error of the denominator, estimated from them and in units of itself, is exactly
-√((1/size - 1/m) m/(m - 1)), about 1/√size where size is well below m. Of a single key size/m tends to 1/s, the second
-moment of ``features.optimal``. As every diagnosis from the draws themselves it knows nothing of rows that never came.
+√((1/size - 1/m) m/(m - 1)), about 1/√size where size is well below m. Of a single key size/m tends to 1/s, with s the
+second moment of ``features.optimal``, as m grows far above s. With m below s the size is larger than m/s: as every
+diagnosis from the draws themselves it knows nothing of rows that never came.
 
 >>> phi = [[1.0, 1.0, 0.0], [2.0, 0.0, 0.0]]
 >>> effective_sample_size(phi, phi)

@@ -13,7 +13,7 @@ With u = 1-8A, z = x + y and C = ((1+u)/(2√u))^d the relative variances for in
 
 (Likhosherstov et al. 2022, "Chefs' random tables: non-trigonometric random features"; both follow from the Gaussian
 integral E exp(a|w|² + ⟨b, w⟩) = (1-2a)^{-d/2} exp(|b|² / (2 - 4a)), with a = 4A.) A is where s is least at z² =
-``second_moment``; there s grows like (e z²/(2d))^{d/2}, a power of z², where that of ``positive`` is exp(z²).
+``second_moment``. For z² far above d² it is about (e z²/(2d))^{d/2}, a power of z²; that of ``positive`` is exp(z²).
 
 >>> from companion.frequencies import draw
 >>> from companion.kernels import Softmax
