@@ -4,11 +4,13 @@ Each draws what its page computed, in the style of ``plotting``, and returns wha
 logarithm of probability, log p.
 """
 
+from typing import Any
+
 import numpy as np
 
 from companion.plotting import DASHED, PALETTE, WIDE, Axes, Figure, legend_below, plt, series, ticks
 
-BAND = {"color": PALETTE["ink"], "alpha": 0.15, "linewidth": 0}
+BAND: dict[str, Any] = {"color": PALETTE["ink"], "alpha": 0.15, "linewidth": 0}
 
 
 def arrival(log_p: np.ndarray, mean: float, sd: float) -> Axes:
