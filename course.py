@@ -39,7 +39,7 @@ PINS = ROOT / "constraints.txt"
 NBVAL = ("--nbval", "--nbval-current-env", "--nbval-cell-timeout=120", "-p", "tools.riders")
 MIN_PYTHON = (3, 11)
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-EXTRAS = {"book": "book", "all": "book,lab,notebooks,sklearn,test,torch"}
+EXTRAS = {"book": "book", "all": "book,lab,mcmc,notebooks,sklearn,test,torch"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PAUSE = 0.2 if sys.stdout.isatty() else 15  # seconds between two lines of progress
 UTF8 = {"encoding": "utf-8", "errors": "replace"}

@@ -29,7 +29,8 @@ ORDER = f"""
     _core _core.checks _core.arrays _core.tiles checkpoint
     kernels._fast kernels.distances kernels.spectra kernels.base kernels.stationary kernels.gaussian kernels.laplacian
     kernels.matern kernels.cauchy kernels.exponential_power kernels.dot kernels.precomputed kernels.lengthscale kernels
-    mcmc
+    mcmc.direct mcmc.noise mcmc.proposals mcmc.metropolis mcmc.diagnostics mcmc.trace mcmc.blocks mcmc.chains
+    mcmc.gibbs mcmc.anneal mcmc
     frequencies.hadamard frequencies.base frequencies.independent frequencies.orthogonal frequencies.structured
     frequencies.grids frequencies
     features._fast features.cosines features.positive features.optimal features.simple features.binning features.errors
@@ -57,6 +58,7 @@ CORES = {
     "features.cosines": ["pairs", "offset_cosines", "product", "long_product"],
     "features.positive": ["log_positive", "log_hyperbolic", "tilted"],
     "lowrank.choice": ["tail_errors"],
+    "mcmc.metropolis": ["metropolis"],
     "svm.sums": ["scores", "losses_between", "with_constant"],
     "features.simple": ["linear_above_zero", "rectified", "one_and_x"],
     "lowrank.inverse": ["inverse_by_svd", "penrose"],

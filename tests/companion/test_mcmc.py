@@ -47,7 +47,7 @@ def near(draws, cdf):
 
 @pytest.mark.parametrize(("n", "batch"), [(1000, 7), (20_000, 2**16)])
 def test_what_rejection_keeps_has_the_law_of_the_density(n, batch, monkeypatch):
-    monkeypatch.setattr(mcmc, "_LARGEST_BATCH", batch)
+    monkeypatch.setattr(mcmc.direct, "_LARGEST_BATCH", batch)
     draws = laplace_from_cauchy(n, 3).draws
     assert draws.shape == (n, 3) and draws.dtype == np.float64
     assert all(near(column, stats.laplace.cdf) < 1 for column in draws.T)
