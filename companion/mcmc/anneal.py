@@ -107,10 +107,11 @@ def _step(rng: Any, state: State, log_density: LogDensity, propose: Propose, tem
     exponential = noise.exponential(rng, state.log_density.shape, state.log_density)
     position, log_hastings = propose(rng, state)
     values = evaluate(log_density, position)
-    require_no_nan(values, position)
+    hastings = read_hastings(log_hastings, state)
+    require_no_nan(values, position, hastings)
     cold, proposed = State(state.position, state.log_density / temperature), State(position, values / temperature)
     with np.errstate(over="ignore", invalid="ignore"):
-        _, info = metropolis(cold, proposed, read_hastings(log_hastings, state), exponential)
+        _, info = metropolis(cold, proposed, hastings, exponential)
     return _choose(info.accepted, State(position, values), state), info.accepted
 
 

@@ -142,10 +142,9 @@ class Plan:
             return min(WARMUP_BLOCK, self.n_warmup - done)
         return min(BLOCK, self.n_steps - done)
 
-    def kept(self, step: int) -> int | None:
-        """The number of the draw that a step makes, counted from 0, or None."""
-        draw, rest = divmod(step - self.n_warmup + 1, self.thin)
-        return draw - 1 if step >= self.n_warmup and rest == 0 else None
+    def drawn(self, done: int) -> int:
+        """How many draws are made after so many steps."""
+        return max(done - self.n_warmup, 0) // self.thin
 
 
 class Run:
@@ -166,25 +165,19 @@ class Run:
 
     def block(self) -> int:
         """Makes the next block of steps; returns its length."""
-        n = self.plan.block(self.done)
-        steps = range(self.done, self.done + n)
-        self.state, accepted = advance(
-            self.state, self.rng, self.log_density, self.propose, [self.slot(step) for step in steps]
-        )
-        if self.done < self.plan.n_warmup:
+        n, thin, warm = self.plan.block(self.done), self.plan.thin, self.done < self.plan.n_warmup
+        draws = slice(self.plan.drawn(self.done), self.plan.drawn(self.done + n))
+        first = self.plan.n_warmup + (draws.start + 1) * thin - 1 - self.done  # the step that makes the next draw
+        slots = [self.scratch[(self.done + t) % 2] for t in range(n)]
+        slots[first::thin] = list(zip(self.draws[draws].mT, self.log_densities[draws], strict=True))
+        self.state, accepted = advance(self.state, self.rng, self.log_density, self.propose, slots)
+        if warm:
             self.adapt(accepted)
         else:
             self.n_accepted += namespace(accepted).sum(accepted, axis=0)
-            for t, step in enumerate(steps):
-                if (draw := self.plan.kept(step)) is not None:
-                    self.accepted[draw] = accepted[t]
+            self.accepted[draws] = accepted[first::thin]
         self.done += n
         return n
-
-    def slot(self, step: int) -> Slot:
-        """Where the state after a step is written: among the draws, or beside the state before."""
-        draw = self.plan.kept(step)
-        return self.scratch[step % 2] if draw is None else (self.draws[draw].T, self.log_densities[draw])
 
     def adapt(self, accepted: Array) -> None:
         """Lengthens the steps where more is accepted than should be."""
@@ -195,8 +188,7 @@ class Run:
 
     def content(self) -> dict[str, Any]:
         """All that a run needs to go on, of numbers and arrays."""
-        draw = max(self.done - self.plan.n_warmup, 0) // self.plan.thin
-        kept = {name: getattr(self, name)[:draw] for name in KEPT}
+        kept = {name: getattr(self, name)[: self.plan.drawn(self.done)] for name in KEPT}
         rng = self.rng.get_state() if noise.by_torch(self.rng) else self.rng.bit_generator.state
         return kept | {
             "done": self.done, "rng": rng, "position": self.state.position.T, "log_density": self.state.log_density,
@@ -248,12 +240,12 @@ def _fields(run: Run, rng: Any) -> dict[str, Any]:
     """What a run that goes on must agree in. The start and its densities stand for the function, as far as they can."""
     position, values = run.state.position, run.state.log_density
     start, seed = (arrays.host(x).tobytes() for x in (position, values)), rng if isinstance(rng, int) else None
-    scale = getattr(run.propose, "scale", None)
+    numbers = [getattr(run.propose, name, None) for name in ("scale", "factor")]
     return asdict(run.plan) | {
         "initial and its log density": sha256(b"".join(start)).hexdigest(),
         "dtype and backend": f"{arrays.dtype_name(position)}, {arrays.backend(position)}",
         "rng": f"{_generator_name(run.rng)}, seed {seed}",
-        "propose": f"{type(run.propose).__name__}, scale {None if scale is None else np.asarray(scale).tolist()}",
+        "propose": f"{type(run.propose).__name__} {[x if x is None else np.asarray(x).tolist() for x in numbers]}",
     }
 
 

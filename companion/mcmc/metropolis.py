@@ -176,8 +176,8 @@ def step(rng: Any, state: State, log_density: LogDensity, propose: Propose) -> t
     exponential = noise.exponential(rng, state.log_density.shape, state.log_density)
     position, log_hastings = propose(rng, state)
     proposed = evaluate(log_density, position)
-    require_no_nan(proposed, position)
     hastings = read_hastings(log_hastings, state)
+    require_no_nan(proposed, position, hastings)
     with np.errstate(over="ignore", invalid="ignore"):
         return metropolis(state, State(position, proposed), hastings, exponential)
 
@@ -238,13 +238,18 @@ def read_hastings(value: Any, state: State) -> Array | float:
     return read_values(value, state.position, "the log Hastings ratio")
 
 
-def require_no_nan(values: Array, position: Array) -> None:
-    """Refuse NaN and +inf, which no density has; -inf is the logarithm of 0."""
+def require_no_nan(values: Array, position: Array, hastings: Array | float = 0.0) -> None:
+    """Refuse NaN and +inf, which no density has, nor a ratio where the density is not 0; -inf is the logarithm of 0."""
     values, position = arrays.host(values), arrays.host(position)
     bad = np.flatnonzero(~(values < np.inf))
     if bad.size:
         got = f"{values[bad[0]]} for chain {bad[0]} at x = {position[bad[0]]}"
         checks.fail("log_density(x)", "a number or -inf", got, "Where the density is 0, -inf.")
+    ratio = np.broadcast_to(arrays.host(hastings), values.shape)
+    bad = np.flatnonzero(~(ratio < np.inf) & (values > -np.inf))
+    if bad.size:
+        got = f"{ratio[bad[0]]} for chain {bad[0]} at x' = {position[bad[0]]}"
+        checks.fail("the log Hastings ratio", "a number or -inf", got, "q(x' | x) is 0 only where x' is not drawn.")
 
 
 def _above_zero(position: Array, values: Array) -> Array:

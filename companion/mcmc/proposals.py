@@ -138,9 +138,9 @@ class Independence(Proposal):
         """The new positions themselves."""
         steps, chains, dim = shape
         drawn = self.sample(rng, steps * chains)
-        if tuple(drawn.shape) != (steps * chains, dim):
+        if np.shape(drawn) != (steps * chains, dim):
             expected = f"of shape ({steps * chains}, {dim}), here with n = {steps * chains}"
-            checks.fail("sample(rng, n)", expected, f"shape {tuple(drawn.shape)}", "")
+            checks.fail("sample(rng, n)", expected, f"shape {tuple(np.shape(drawn))}", "")
         return arrays.follow(drawn, like).reshape(shape)
 
     def move(self, state: Any, noise: Array) -> tuple[Array, Array]:
