@@ -166,5 +166,6 @@ def warn_of_travelling(squares: np.ndarray, n_steps: int) -> None:
 def rank_sum(x: np.ndarray, y: np.ndarray) -> float:
     """Wilcoxon's statistic: how far the ranks of x sum away from where chance puts them, in standard errors."""
     n, m = len(x), len(y)
-    ranks = np.argsort(np.argsort(np.concatenate([x, y])))  # 0, ..., n + m - 1
-    return float((ranks[:n].sum() - n * (n + m - 1) / 2) / np.sqrt(n * m * (n + m + 1) / 12))
+    ranks = np.argsort(np.argsort(np.concatenate([x, y])))  # from 0
+    excess = ranks[:n].sum() - n * (n + m - 1) / 2
+    return float(excess / np.sqrt(n * m * (n + m + 1) / 12))
