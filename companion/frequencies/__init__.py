@@ -12,10 +12,12 @@ the rows depend on each other; dependence is there to lower the variance. One fi
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from companion._core import checks
 from companion._core.arrays import Seed
 from companion.frequencies.base import Frequencies, stationary
+from companion.frequencies.chains import chains, from_log_density
 from companion.frequencies.grids import gauss_hermite, gauss_hermite_reference
 from companion.frequencies.hadamard import fastfood_reference, hadamard_reference, sorf_reference
 from companion.frequencies.independent import halton, iid, sobol
@@ -27,20 +29,28 @@ from companion.frequencies.orthogonal import (
     orthogonal_stratified,
 )
 from companion.frequencies.structured import fastfood, sorf
-from companion.kernels.base import Kernel
 
-__all__ = ["SCHEMES", "Frequencies", "draw", "fastfood", "fastfood_reference", "gauss_hermite"]
-__all__ += ["gauss_hermite_reference", "haar_reference", "hadamard_reference", "halton", "iid", "orthogonal"]
-__all__ += ["orthogonal_coupled", "orthogonal_reference", "orthogonal_stratified", "sobol", "sorf", "sorf_reference"]
+__all__ = ["SCHEMES", "Frequencies", "chains", "draw", "fastfood", "fastfood_reference"]
+__all__ += [
+    "from_log_density",
+    "gauss_hermite",
+    "gauss_hermite_reference",
+    "haar_reference",
+    "hadamard_reference",
+    "halton",
+]
+__all__ += ["iid", "orthogonal", "orthogonal_coupled", "orthogonal_reference"]
+__all__ += ["orthogonal_stratified", "sobol", "sorf", "sorf_reference"]
 
 
-def draw(kernel: Kernel, n_frequencies: int, dim: int, *, scheme: str | None = None, rng: Seed = None) -> Frequencies:
+def draw(kernel: Any, n_frequencies: int, dim: int, *, scheme: str | None = None, rng: Seed = None) -> Frequencies:
     """Draw frequencies for a kernel.
 
     Parameters
     ----------
     kernel : Kernel
-        A stationary kernel, or ``Softmax()``, for which rows are drawn from N(0, I).
+        A stationary kernel, or ``Softmax()``, for which rows are drawn from N(0, I); for ``"chains"`` any object with
+        the method ``spectral_log_density``.
     n_frequencies : int
         m, the number of rows: twice as many feature columns for pairs of cosine and sine.
     dim : int
@@ -80,5 +90,5 @@ def draw(kernel: Kernel, n_frequencies: int, dim: int, *, scheme: str | None = N
 SCHEMES: dict[str, Callable[..., Frequencies]] = {
     scheme.__name__: scheme
     for scheme in [iid, orthogonal, orthogonal_coupled, orthogonal_stratified, sorf, fastfood]
-    + [sobol, halton, gauss_hermite]
+    + [sobol, halton, gauss_hermite, chains]
 }

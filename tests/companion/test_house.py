@@ -32,7 +32,7 @@ ORDER = f"""
     mcmc.direct mcmc.noise mcmc.proposals mcmc.metropolis mcmc.diagnostics mcmc.trace mcmc.blocks mcmc.chains
     mcmc.gibbs mcmc.anneal mcmc
     frequencies.hadamard frequencies.base frequencies.independent frequencies.orthogonal frequencies.structured
-    frequencies.grids frequencies
+    frequencies.grids frequencies.chains frequencies
     features._fast features.cosines features.positive features.optimal features.simple features.binning features.errors
     features
     svm.psd svm.ridge svm.smo svm.dual svm.weights svm.sums svm.newton svm.kernel_newton svm.sources
