@@ -124,8 +124,9 @@ def noise(target, n: int, like: str):
     return lambda: [block() for _ in range(STEPS // 32)]
 
 
-def steps(target, n: int, compiled: dict, base: str) -> dict:
-    """Times of the same steps by all who make them, over those of ``base``."""
+def steps(target, n: int, compiled: dict, base: str, shares: dict) -> dict:
+    """Times of the same steps by all who make them, over those of ``base``; and which part of ours is random numbers."""
+    limits = {"companion, torch": "random numbers, torch", "companion": "random numbers, NumPy"}
     competitors = {
         "companion, torch": ours(target, n, "torch"),
         "companion": ours(target, n, "numpy"),
@@ -138,6 +139,11 @@ def steps(target, n: int, compiled: dict, base: str) -> dict:
         if "banana" not in target and "modes" not in target:
             competitors["tutorial, density corrected"] = source_run(target)
     seconds = timing.interleaved(competitors, ROUNDS)
+    for own, limit in limits.items():
+        ratios = [part / whole for part, whole in zip(seconds[limit], seconds[own], strict=True)]
+        shares.setdefault(f"{n:,} chains, {own}", {})[target] = timing.median(ratios)
+    seconds["random numbers"] = seconds[limits[base]]
+    seconds = {name: times for name, times in seconds.items() if name not in limits.values()}
     if "tutorial, density corrected" in seconds:
         scale = n * STEPS / SOURCE_STEPS
         seconds["tutorial, density corrected"] = [scale * s for s in seconds["tutorial, density corrected"]]
@@ -154,7 +160,7 @@ def frequencies(d: int, m: int = 500) -> dict:
     start, walk = np.zeros((m, d)), gaussian_proposal(2.38 / d**0.5)
     competitors = {
         "companion, last states, checked": lambda: from_log_density(density, m, d, rng=rng),
-        "companion, last states, kernel's density": lambda: chains(Gaussian(), m, d, rng),
+        "companion, last states, by kernel": lambda: chains(Gaussian(), m, d, rng),
         "companion, last states alone": lambda: sample_chains(
             density, start, 1, propose=walk, thin=max(30, 15 * d), rng=rng
         ),
@@ -172,8 +178,9 @@ def main(output_path: str) -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     compiled: dict[str, float] = {}
-    many = {target: steps(target, 4096, compiled, "companion, torch") for target in list(TARGETS)[:3]}
-    few = {target: steps(target, 1024, compiled, "companion") for target in TARGETS}
+    shares: dict[str, dict] = {}
+    many = {target: steps(target, 4096, compiled, "companion, torch", shares) for target in list(TARGETS)[:3]}
+    few = {target: steps(target, 1024, compiled, "companion", shares) for target in TARGETS}
     timing.write(
         output_path,
         ["numpy", "torch", "blackjax", "jax", "emcee"],
@@ -184,6 +191,7 @@ def main(output_path: str) -> None:
         many_chains=many,
         few_chains=few,
         compile_seconds=compiled,
+        share_of_random_numbers=shares,
         frequencies={f"d = {d}": frequencies(d) for d in (2, 16)},
     )  # fmt: skip
 

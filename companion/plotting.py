@@ -193,7 +193,10 @@ def paired_ratios(parts: Mapping[str, Mapping[str, Recorded]]) -> Axes:
     lines = [line for part, tasks in parts.items() for line in ((part, {}), *tasks.items())]
     _, ax = plt.subplots(figsize=(SINGLE[0], 1.05 + 0.2 * len(lines)))
     packages = dict.fromkeys(_package(name) for _, rows in lines for name in rows if name != "limit")
-    looks = {look["label"]: look for _, look in series(packages, (*SERIES, "muted", "ink"), marker="os^DvPX")}
+    looks = {
+        look["label"]: look
+        for _, look in series(packages, (*SERIES, "muted", "ink", "teal", "blue"), marker="os^DvPX<*")
+    }
     for y, (_, rows) in enumerate(lines):
         for name, row in rows.items():
             at = row["times_ours"]
