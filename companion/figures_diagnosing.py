@@ -40,7 +40,7 @@ def sums(curves: np.ndarray, stops: np.ndarray, truth: float) -> Axes:
     return ax
 
 
-def chains(panels: dict[str, np.ndarray]) -> Figure:
+def traces(panels: dict[str, np.ndarray]) -> Figure:
     """Positions of chains, (chains, draws), below each other for each case."""
     fig, axes = plt.subplots(len(panels), 1, figsize=(WIDE[0], 1.35 * len(panels) + 0.4), sharex=True)
     for ax, (title, x) in zip(axes, panels.items(), strict=True):
