@@ -3,7 +3,7 @@
 Each row of W is the last state of a chain of its own, x' = x + s z accepted with probability min(1, p(x') / p(x)), so
 rows are independent as those of ``iid`` are; their law comes as close to p as the chains have come. The error left in a
 mean falls like exp(-t / t₀) with the steps t, t₀ of the order of d steps where p is nearly Gaussian. Where p can be
-drawn from, ``iid`` is exact and costs 10 to 25 times less.
+drawn from, ``iid`` is exact and costs 30 to 250 times less (benchmark `mcmc`).
 
     forgotten    half of the chains start too far inside, half too far out: at the end |w|² has the same ranks in both
     at rest      in a reversible chain with the law p, |w|² is as likely to grow from one state to a later one as to
@@ -51,7 +51,7 @@ def chains(kernel: Any, n_frequencies: int, dim: int, rng: Seed = None) -> Frequ
     Frequencies
         Not exactly unbiased: how far the chains came is for you to check, and what neither half of them has reached no
         check can see. Heavy tails, as of ``Laplacian``, are such a case. Where the kernel can be drawn from, ``"iid"``
-        costs 10 to 25 times less.
+        costs 30 to 250 times less (benchmark `mcmc`).
 
     Raises
     ------
