@@ -25,6 +25,7 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import tutorial_program  # noqa: E402
+from numpy.random import SFC64, Generator  # noqa: E402
 
 from companion.frequencies import chains, draw, from_log_density  # noqa: E402
 from companion.kernels import Gaussian  # noqa: E402
@@ -68,7 +69,7 @@ def ours(target, n: int, like: str):
     if like == "torch":
         initial, rng, lib = torch.from_numpy(start).float(), torch.Generator().manual_seed(0), torch
     else:
-        initial, rng, lib = start, np.random.Generator(np.random.SFC64(0)), np
+        initial, rng, lib = start, Generator(SFC64(0)), np
     return lambda: sample_chains(lambda w: log_p(w, lib), initial, 1, propose=propose, thin=STEPS, rng=rng)
 
 
@@ -118,14 +119,14 @@ def noise(target, n: int, like: str):
         z, u = torch.empty(32, d, n), torch.empty(32, n)
         block = lambda: (z.normal_(generator=rng), u.uniform_(generator=rng).log_())  # noqa: E731
     else:
-        rng = np.random.Generator(np.random.SFC64(0))
+        rng = Generator(SFC64(0))
         z, u = np.empty((32, d, n)), np.empty((32, n))
         block = lambda: (rng.standard_normal(out=z), rng.standard_exponential(out=u))  # noqa: E731
     return lambda: [block() for _ in range(STEPS // 32)]
 
 
 def steps(target, n: int, compiled: dict, base: str, shares: dict) -> dict:
-    """Times of the same steps by all who make them, over those of ``base``; and which part of ours is random numbers."""
+    """Times of the same steps by all who make them, over those of ``base``, and the part of ours that draws numbers."""
     limits = {"companion, torch": "random numbers, torch", "companion": "random numbers, NumPy"}
     competitors = {
         "companion, torch": ours(target, n, "torch"),
