@@ -24,6 +24,7 @@ Interpolative(1 of 4 columns, A is exhausted)
 True
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +37,7 @@ from companion._core.arrays import Array, Seed, detached, follow, host, namespac
 from companion.lowrank.svd import scaled
 
 OVERSAMPLES = 10
-ROUNDING = 10.0  # pivots below so many eps of the largest are rounding; what is measured is 0.5 to 2 eps
+ROUNDING = 10.0  # and the root of the number of columns: pivots below so many eps of the largest are rounding
 
 
 @dataclass(frozen=True, repr=False)
@@ -302,7 +303,8 @@ def _pivots(B: Array, rank: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pivot columns of a sketch, as many as are above rounding; their rows of R, and the order of R's columns."""
     R, order = linalg.qr(host(B), mode="r", pivoting=True, check_finite=False)
     sizes = np.abs(np.diag(R))[:rank]
-    r = int(np.count_nonzero(sizes > ROUNDING * np.finfo(R.dtype).eps * sizes[0]))
+    lost = (ROUNDING + math.sqrt(max(B.shape))) * float(np.finfo(R.dtype).eps)
+    r = int(np.count_nonzero(sizes > lost * sizes[0]))
     return order[:r].astype(np.intp), R[:r], order
 
 
