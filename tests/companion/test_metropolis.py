@@ -5,8 +5,11 @@ whatever the mixing: their distance from p has a known law (the exact-start test
 false alarm of at most 1e-6. ``planted_samplers`` shows what the kinds of tests catch.
 """
 
+import os
 import re
+import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -408,6 +411,50 @@ def test_a_run_that_was_broken_goes_on_as_if_it_had_not_been(make, after, tmp_pa
     assert resumed.propose.scale == whole.propose.scale
     again = sample_chains(broken(normal, 1), start, 100, rng=make(), **options, **record)  # it is finished
     np.testing.assert_array_equal(again.draws, whole.draws)
+
+
+KILLED = """
+import os, signal, sys
+import numpy as np
+from companion.mcmc import gaussian_proposal, sample_chains
+
+folder, kind = sys.argv[1:]
+start, make = np.random.default_rng(1).standard_normal((6, 2)), lambda: 5
+if kind == "torch":
+    import torch
+    start, make = torch.from_numpy(start).float(), lambda: torch.Generator().manual_seed(5)
+
+def normal(x):
+    return -(x**2).sum(-1) / 2
+
+def run(after=None, **record):
+    left = iter(range(after or 10**9))
+    def log_density(x):
+        if next(left, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return normal(x)
+    return sample_chains(log_density, start, 100, propose=gaussian_proposal(0.4), n_warmup=100, rng=make(), **record)
+
+whole = run()
+for after in np.random.default_rng(11).choice(np.arange(2, 200), 20, replace=False).tolist():
+    record = {"checkpoint": os.path.join(folder, f"{kind}-{after}"), "every": 20}
+    child = os.fork()
+    if not child:
+        run(after, **record)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    resumed = run(**record)
+    for name in ("draws", "log_density", "accepted"):
+        np.testing.assert_array_equal(getattr(resumed, name), getattr(whole, name))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_chains_that_are_killed_at_20_moments_go_on_bit_for_bit(kind, tmp_path):
+    command = [sys.executable, "-c", KILLED, str(tmp_path), kind]
+    run = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
 
 
 OTHERS = {
