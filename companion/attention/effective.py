@@ -27,6 +27,7 @@ from companion._core import arrays, checks
 from companion._core.arrays import host
 from companion._core.checks import ApproximationWarning
 from companion.attention import shared
+from companion.attention._fast import parts
 from companion.features.positive import log_hyperbolic
 
 BLOCK = 2**20  # numbers of a block of features
@@ -108,14 +109,14 @@ def sizes(
 ) -> np.ndarray:
     """The effective sample sizes (..., n), from blocks of rows whose features are made one after the other."""
     rows = max(1, BLOCK // (D * math.prod(query.shape[:-2])))
-    keys = (_masked(log_map(key[..., part, :]), mask, part) for part in _parts(key.shape[-2], rows))
+    keys = (_masked(log_map(key[..., part, :]), mask, part) for part in parts(key.shape[-2], rows))
     if is_causal:
         sums = _running(keys)
     else:
         total = np.logaddexp.reduce([np.logaddexp.reduce(K, axis=-2, keepdims=True) for K in keys])
-        sums = (total for _ in _parts(query.shape[-2], rows))
-    parts = zip(_parts(query.shape[-2], rows), sums, strict=True)
-    return np.concatenate([_size(log_map(query[..., part, :]) + S, pairs) for part, S in parts], axis=-1)
+        sums = (total for _ in parts(query.shape[-2], rows))
+    blocks = zip(parts(query.shape[-2], rows), sums, strict=True)
+    return np.concatenate([_size(log_map(query[..., part, :]) + S, pairs) for part, S in blocks], axis=-1)
 
 
 def warn_below(
@@ -192,10 +193,6 @@ def _logarithms(name: str, value: Any, log: bool) -> np.ndarray:
 
 def _masked(log_key: np.ndarray, mask: np.ndarray | None, part: slice) -> np.ndarray:
     return log_key if mask is None else np.where(mask[..., part, None], log_key, -np.inf)
-
-
-def _parts(length: int, size: int) -> Iterator[slice]:
-    return (slice(i, min(i + size, length)) for i in range(0, length, size))
 
 
 def _callers_level() -> int:

@@ -254,11 +254,13 @@ def before(sums: Array, maxima: Array) -> Scaled:
 
 def shifted(sums: Array, maxima: Array) -> Scaled:
     """Those of the chunk before each; of the first, sums over no keys."""
-    xp = namespace(sums)
-    first = xp.zeros_like(sums[..., :1, :, :]), xp.full_like(maxima[..., :1, :, :], lowest(maxima))
-    pairs = zip(first, (sums, maxima), strict=True)
-    one, other = (xp.concat([none, x[..., :-1, :, :]], axis=-3) for none, x in pairs)
-    return one, other
+    return previous(sums), previous(maxima, lowest(maxima))
+
+
+def previous(x: Array, first: float = 0.0) -> Array:
+    """The chunk before each, (..., n / C, C, d); before the first stands a constant."""
+    xp = namespace(x)
+    return xp.concat([xp.full_like(x[..., :1, :, :], first), x[..., :-1, :, :]], axis=-3)
 
 
 def _log_sum_exp(x: Array) -> Array:

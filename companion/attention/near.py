@@ -72,11 +72,10 @@ def far_by_means(Q: Array, K: Array, U: Array, scale: float, per: int) -> Scaled
     known = xp.reshape(known, (*known.shape[:-2], B // per, per, known.shape[-1]))
     so_far = xp.cumulative_sum(known, axis=-2, include_initial=True)  # (..., B / per, per + 1, d + e + 1)
     begun = xp.reshape(so_far[..., :-1, :], (*known.shape[:-3], B, 1, known.shape[-1]))
-    begun = xp.concat([xp.zeros_like(begun[..., :1, :, :]), begun[..., :-1, :, :]], axis=-3)
     whole = so_far[..., None, :, -1, :]  # (..., 1, B / per, d + e + 1)
     block = xp.arange(B, device=compat.device(Q))
     ended = (block[: B // per] + 1) * per <= block[:, None, None] - 1  # (B, 1, B / per)
-    return linear.add(weigh_means(Q, whole, scale, ended), weigh_means(Q, begun, scale, True))
+    return linear.add(weigh_means(Q, whole, scale, ended), weigh_means(Q, linear.previous(begun), scale, True))
 
 
 def block_sums(K: Array, U: Array) -> Array:
@@ -116,11 +115,10 @@ def _turned(x: Array) -> Array:
 
 def neighbours(x: Array, is_causal: bool) -> Array:
     """The blocks before and of each block, where not causal those after too, side by side: (..., B, 2w or 3w, d)."""
-    xp, none = namespace(x), namespace(x).zeros_like(x[..., :1, :, :])
-    parts = [xp.concat([none, x[..., :-1, :, :]], axis=-3), x]
+    parts = [linear.previous(x), x]
     if not is_causal:
-        parts.append(xp.concat([x[..., 1:, :, :], none], axis=-3))
-    return xp.concat(parts, axis=-2)
+        parts.append(_turned(linear.previous(_turned(x))))
+    return namespace(x).concat(parts, axis=-2)
 
 
 def average(

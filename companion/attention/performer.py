@@ -167,12 +167,14 @@ def performer_attention(
     effective.warn_below(min_sample_size, query, key, rows, log_weights, *how)
     value = namespace(value).astype(value, query.dtype, copy=False)
     on_host = all(map(arrays.is_plain, (query, key, value, rows))) and not arrays.requires_grad(rows)
-    compute: Any = _on_host if on_host else _by_core
-    size: Any = linear.chunk(chunk_size, query) if is_causal else 0
-    if window:
-        compute, size = _with_window, (window, is_causal, chunk_size, log_constant(W, rows, feature), on_host)
+    computed = query, key, value, rows, log_weights, mask, scale, feature
     with shared.full_precision(query), np.errstate(over="ignore", invalid="ignore"):
-        output = compute(query, key, value, rows, log_weights, mask, scale, feature, size)
+        if window:
+            constant, in_pieces = log_constant(W, rows, feature), on_host and is_causal
+            output = _with_window(*computed, window, is_causal, chunk_size, constant, in_pieces)
+        else:
+            size = linear.chunk(chunk_size, query) if is_causal else 0
+            output = (_on_host if on_host else _by_core)(*computed, size)
     arrays.in_range("The output", output, "Scale value down.")
     return namespace(output).astype(output, dtype, copy=False)
 
@@ -207,11 +209,22 @@ def log_constant(W: Any, rows: Array, feature: str) -> float:
 
 
 def _with_window(
-    query: Array, key: Array, value: Array, rows: Array, logs: Any, mask: Any, scale: float, feature: str, how: Any
+    query: Array,
+    key: Array,
+    value: Array,
+    rows: Array,
+    logs: Any,
+    mask: Any,
+    scale: float,
+    feature: str,
+    window: int,
+    is_causal: bool,
+    chunk_size: int,
+    constant: float,
+    in_pieces: bool,
 ) -> Array:
-    """Near keys exactly: ``_near`` where it is causal, on the host and without gradients; else ``near``."""
-    window, is_causal, chunk_size, constant, on_host = how
-    if is_causal and on_host and not any(map(arrays.requires_grad, (query, key, value))):
+    """Near keys exactly: ``_near`` where it may be ``in_pieces`` and no gradient is asked; else ``near``."""
+    if in_pieces and not any(map(arrays.requires_grad, (query, key, value))):
         far = partial(_near.Sums, host_maps(rows, logs, scale, feature), 2 * constant)
         return _near.run(query, key, value, mask, far, scale, window, chunk_size)
     root, logs = math.sqrt(scale), (follow(logs, query) if np.ndim(logs) else logs) + constant

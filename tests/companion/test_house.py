@@ -38,7 +38,7 @@ ORDER = f"""
     svm.psd svm.ridge svm.smo svm.dual svm.weights svm.sums svm.newton svm.kernel_newton svm.sources
     svm.primal svm.path svm
     lowrank.inverse lowrank.svd lowrank.products lowrank.skeleton lowrank.landmarks lowrank.choice lowrank
-    attention.shared attention.scale attention.exact attention.linear attention.effective attention._fast attention.near
+    attention.shared attention.scale attention.exact attention.linear attention._fast attention.effective attention.near
     attention.pieces attention._near attention.performer attention.state attention.means attention
     estimators.shared estimators.machines estimators.maps estimators.landmarks estimators.linear estimators nn
     ngram
